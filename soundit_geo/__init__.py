@@ -1,0 +1,79 @@
+"""soundit-geo: hear a place, see it, map how it would feel, and compare designs.
+
+Every public name is imported when it is first used: ``import soundit_geo`` itself loads neither torch nor
+geopandas.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from soundit_geo.audio import Recording, read_recording
+    from soundit_geo.classes import ADE20K, PERCEPTIONS, PLACES365
+    from soundit_geo.cube import open_cube, save_cube
+    from soundit_geo.maps import site_map
+    from soundit_geo.pss.judges import load_judges
+    from soundit_geo.pss.place_similarity import pss
+    from soundit_geo.recordings import read_sites
+    from soundit_geo.scenarios import Scenario, difference
+    from soundit_geo.soundit.pipeline import SounDiTPipeline
+    from soundit_geo.soundit.transformer import SounDiTTransformer2DModel
+    from soundit_geo.study import Study
+    from soundit_geo.synthetic_city.writing import write_city
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "ADE20K": "classes",
+    "PERCEPTIONS": "classes",
+    "PLACES365": "classes",
+    "Recording": "audio",
+    "Scenario": "scenarios",
+    "SounDiTPipeline": "soundit.pipeline",
+    "SounDiTTransformer2DModel": "soundit.transformer",
+    "Study": "study",
+    "difference": "scenarios",
+    "load_judges": "pss.judges",
+    "open_cube": "accessors",
+    "pss": "pss.place_similarity",
+    "read_recording": "audio",
+    "read_sites": "recordings",
+    "save_cube": "cube",
+    "site_map": "maps",
+    "write_city": "synthetic_city.writing",
+}
+
+__all__ = [
+    "ADE20K",
+    "PERCEPTIONS",
+    "PLACES365",
+    "Recording",
+    "Scenario",
+    "SounDiTPipeline",
+    "SounDiTTransformer2DModel",
+    "Study",
+    "__version__",
+    "difference",
+    "load_judges",
+    "open_cube",
+    "pss",
+    "read_recording",
+    "read_sites",
+    "save_cube",
+    "site_map",
+    "write_city",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name when it is first used."""
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    """List the public names."""
+    return sorted(__all__)

@@ -1,0 +1,60 @@
+"""Sound, scene prompts and pictures into one space.
+
+=================  ==========================================================================
+imagebind.py       `ImageBindModel`: one class, sizes ``huge`` (published layout) and ``mini``
+preprocessing.py   what the model is fed: filter banks of clips, pixels of pictures
+tokenizer.py       what the model is fed: CLIP's byte-pair tokens of scene prompts
+=================  ==========================================================================
+
+Importing this package imports no torch; its names do when first used.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from soundit_geo.encoders.imagebind import ImageBindModel, SoundscapeEmbeds
+    from soundit_geo.encoders.preprocessing import (
+        clip_spans,
+        fbanks_of,
+        fbanks_of_channels,
+        fbanks_of_file,
+        pixels_of,
+    )
+    from soundit_geo.encoders.tokenizer import tokenize
+
+__all__ = [
+    "ImageBindModel",
+    "SoundscapeEmbeds",
+    "clip_spans",
+    "fbanks_of",
+    "fbanks_of_channels",
+    "fbanks_of_file",
+    "pixels_of",
+    "tokenize",
+]
+
+_HOMES = {
+    "ImageBindModel": "imagebind",
+    "SoundscapeEmbeds": "imagebind",
+    "clip_spans": "preprocessing",
+    "fbanks_of": "preprocessing",
+    "fbanks_of_channels": "preprocessing",
+    "fbanks_of_file": "preprocessing",
+    "pixels_of": "preprocessing",
+    "tokenize": "tokenizer",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name when it is first used."""
+    if name in _HOMES:
+        return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    """List the public names."""
+    return sorted(__all__)

@@ -1,0 +1,913 @@
+"""ImageBind: sound, scene prompts and pictures in one space, in two sizes.
+
+``huge`` has the published layout, names and arithmetic, so that the published weights load; ``mini`` is the
+same class with small numbers. Read top to bottom: parts, trunk, the three ways in, the model, its sizes.
+
+Source: Girdhar et al., "ImageBind: One Embedding Space To Bind Them All", CVPR 2023 (arXiv 2305.05665).
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Self, get_args
+
+import torch
+from diffusers.configuration_utils import ConfigMixin, register_to_config
+from diffusers.models.modeling_utils import ModelMixin
+from torch import nn
+from torch.nn import functional as F  # noqa: N812 - its customary name
+
+from soundit_geo.encoders.preprocessing import fbanks_of, fbanks_of_file, pixels_of, sequence_of
+from soundit_geo.encoders.tokenizer import tokenize
+from soundit_geo.errors import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+Modality = Literal["audio", "text", "vision"]
+TokenKind = Literal["pooled", "clips", "patches"]
+
+LARGEST_SCALE = 100.0  # a logit scale is clipped here
+
+
+class SoundscapeEmbeds(NamedTuple):
+    """What a generator reads of B soundscapes.
+
+    Parameters
+    ----------
+    tokens : torch.Tensor of shape (B, L, width)
+        ``pooled``: L = 1, the summary. ``clips``: L = 3, one joint vector per 2 s clip, after scaling.
+        ``patches``: L = 3·N, the trunk's tokens of all clips after the head's LayerNorm (N = 229 for huge:
+        the class token, then 12 × 19 patches).
+    summary : torch.Tensor of shape (B, joint_dim)
+        ImageBind's joint embedding: the mean of the clips' joint vectors *after* scaling, so that its norm
+        is at most 20 and falls as the clips differ. Nothing normalises it again here.
+    """
+
+    tokens: torch.Tensor
+    summary: torch.Tensor
+
+
+# ---------------------------------------------------------------------------------------------------- parts
+
+
+class Attention(nn.Module):
+    """Multi-head self-attention with the parameters of `torch.nn.MultiheadAttention`.
+
+    ``softmax(Q [K; b_k]ᵀ / √d_h) [V; b_v]``: one learned key and value more, where `bias_kv` is set.
+
+    Parameters
+    ----------
+    width, heads : int
+        Channels, and the heads among which they are shared out.
+    bias_kv : bool
+        Whether the learned key and value are appended. Not together with a causal mask.
+    """
+
+    def __init__(self, width: int, heads: int, *, bias_kv: bool) -> None:
+        super().__init__()
+        self.heads = heads
+        self.in_proj_weight = nn.Parameter(torch.empty(3 * width, width))
+        self.in_proj_bias = nn.Parameter(torch.zeros(3 * width))
+        self.out_proj = nn.Linear(width, width)
+        nn.init.xavier_uniform_(self.in_proj_weight)
+        self.bias_k: nn.Parameter | None = None
+        self.bias_v: nn.Parameter | None = None
+        if bias_kv:
+            self.bias_k = nn.Parameter(torch.empty(1, 1, width))
+            self.bias_v = nn.Parameter(torch.empty(1, 1, width))
+            nn.init.xavier_normal_(self.bias_k)
+            nn.init.xavier_normal_(self.bias_v)
+
+    def forward(self, x: torch.Tensor, *, causal: bool) -> torch.Tensor:
+        """Attend.
+
+        Parameters
+        ----------
+        x : torch.Tensor of shape (B, N, width)
+            Normalised tokens.
+        causal : bool
+            Whether a token sees only itself and those before it.
+
+        Returns
+        -------
+        torch.Tensor of shape (B, N, width)
+            What the tokens gathered.
+        """
+        q, k, v = F.linear(x, self.in_proj_weight, self.in_proj_bias).chunk(3, dim=-1)  # (B, N, W) each
+        if self.bias_k is not None and self.bias_v is not None:
+            k = torch.cat([k, self.bias_k.expand(len(x), -1, -1)], dim=1)  # (B, N + 1, W)
+            v = torch.cat([v, self.bias_v.expand(len(x), -1, -1)], dim=1)  # (B, N + 1, W)
+        q, k, v = (part.unflatten(-1, (self.heads, -1)).transpose(1, 2) for part in (q, k, v))
+        z = F.scaled_dot_product_attention(q, k, v, is_causal=causal)  # (B, heads, N, W / heads)
+        gathered: torch.Tensor = self.out_proj(z.transpose(1, 2).flatten(2))  # (B, N, W)
+        return gathered
+
+
+class Mlp(nn.Module):
+    """Two linear maps with an exact GELU between them; four times as wide inside.
+
+    Parameters
+    ----------
+    width : int
+        Channels.
+    """
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.fc1 = nn.Linear(width, 4 * width)
+        self.fc2 = nn.Linear(4 * width, width)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Map each token by itself.
+
+        Parameters
+        ----------
+        x : torch.Tensor of shape (B, N, width)
+            Normalised tokens.
+
+        Returns
+        -------
+        torch.Tensor of shape (B, N, width)
+            The mapped tokens.
+        """
+        mapped: torch.Tensor = self.fc2(F.gelu(self.fc1(x)))
+        return mapped
+
+
+class Block(nn.Module):
+    """One pre-norm block: attention, then the MLP, each added to its input.
+
+    Parameters
+    ----------
+    width, heads : int
+        Channels and heads.
+    bias_kv : bool
+        Whether attention has the learned key and value.
+    """
+
+    def __init__(self, width: int, heads: int, *, bias_kv: bool) -> None:
+        super().__init__()
+        self.attn = Attention(width, heads, bias_kv=bias_kv)
+        self.norm_1 = nn.LayerNorm(width, eps=1e-6)
+        self.mlp = Mlp(width)
+        self.norm_2 = nn.LayerNorm(width, eps=1e-6)
+
+    def forward(self, x: torch.Tensor, *, causal: bool) -> torch.Tensor:
+        """Refine the tokens.
+
+        Parameters
+        ----------
+        x : torch.Tensor of shape (B, N, width)
+            Tokens.
+        causal : bool
+            Whether a token sees only itself and those before it.
+
+        Returns
+        -------
+        torch.Tensor of shape (B, N, width)
+            Refined tokens.
+        """
+        x = x + self.attn(self.norm_1(x), causal=causal)
+        refined: torch.Tensor = x + self.mlp(self.norm_2(x))
+        return refined
+
+
+class Trunk(nn.Module):
+    """A stack of blocks; vision's has a LayerNorm in front.
+
+    Parameters
+    ----------
+    width, blocks, heads : int
+        Channels, depth, heads.
+    bias_kv : bool
+        Whether attention has the learned key and value (audio).
+    norm_first : bool
+        Whether the tokens are normalised before the first block (vision).
+    causal : bool
+        Whether a token sees only itself and those before it (text).
+    """
+
+    def __init__(
+        self,
+        width: int,
+        blocks: int,
+        heads: int,
+        *,
+        bias_kv: bool = False,
+        norm_first: bool = False,
+        causal: bool = False,
+    ) -> None:
+        super().__init__()
+        self.causal = causal
+        self.pre_transformer_layer = nn.Sequential(nn.LayerNorm(width, eps=1e-6)) if norm_first else None
+        self.blocks = nn.ModuleList(Block(width, heads, bias_kv=bias_kv) for _ in range(blocks))
+        for module in self.modules():
+            if isinstance(module, nn.Linear):
+                nn.init.xavier_uniform_(module.weight)
+                nn.init.zeros_(module.bias)
+
+    def forward(self, tokens: torch.Tensor) -> torch.Tensor:
+        """Refine the tokens block after block.
+
+        Parameters
+        ----------
+        tokens : torch.Tensor of shape (B, N, width)
+            Tokens with their positions.
+
+        Returns
+        -------
+        torch.Tensor of shape (B, N, width)
+            Refined tokens, not yet normalised.
+        """
+        if self.pre_transformer_layer is not None:
+            tokens = self.pre_transformer_layer(tokens)  # (B, N, W)
+        for block in self.blocks:
+            tokens = block(tokens, causal=self.causal)  # (B, N, W)
+        return tokens
+
+
+class Normalise(nn.Module):
+    """Divide each vector by its length."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Normalise.
+
+        Parameters
+        ----------
+        x : torch.Tensor of shape (..., joint_dim)
+            Any vectors.
+
+        Returns
+        -------
+        torch.Tensor of shape (..., joint_dim)
+            Vectors of length 1.
+        """
+        return F.normalize(x, dim=-1)
+
+
+class Scale(nn.Module):
+    """Multiply by ``min(exp(log_logit_scale), 100)``.
+
+    Parameters
+    ----------
+    scale : float
+        Its value at the start.
+    learnable : bool
+        Whether it is a parameter (text) or a fixed buffer (audio). The state dict is the same.
+    """
+
+    log_logit_scale: torch.Tensor
+
+    def __init__(self, scale: float, *, learnable: bool) -> None:
+        super().__init__()
+        value = torch.tensor(math.log(scale))
+        if learnable:
+            self.log_logit_scale = nn.Parameter(value)
+        else:
+            self.register_buffer("log_logit_scale", value)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Scale.
+
+        Parameters
+        ----------
+        x : torch.Tensor of shape (..., joint_dim)
+            Vectors of length 1.
+
+        Returns
+        -------
+        torch.Tensor of shape (..., joint_dim)
+            Vectors of length `scale`, at most 100.
+        """
+        return self.log_logit_scale.exp().clip(max=LARGEST_SCALE) * x
+
+
+# ------------------------------------------------------------------------------------------ three ways in
+
+
+class _Stem(nn.Module):
+    """The patching convolution, and a LayerNorm after it where sound is patched."""
+
+    def __init__(self, proj: nn.Module, norm_layer: nn.Module | None) -> None:
+        super().__init__()
+        self.proj = proj
+        self.norm_layer = norm_layer
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Cut `x` (B, C, [T,] H, W) into tokens (B, patches, width)."""
+        tokens: torch.Tensor = self.proj(x).flatten(2).transpose(1, 2)
+        return tokens if self.norm_layer is None else self.norm_layer(tokens)
+
+
+class _Positions(nn.Module):
+    """Learned positions, the class token's first."""
+
+    def __init__(self, tokens: int, width: int) -> None:
+        super().__init__()
+        self.pos_embed = nn.Parameter(torch.randn(1, tokens, width) * width**-0.5)
+
+
+class _Repeat(nn.Module):
+    """Show a still picture for several frames."""
+
+    def __init__(self, frames: int) -> None:
+        super().__init__()
+        self.frames = frames
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Repeat `x` (B, C, H, W) to (B, C, frames, H, W)."""
+        return x[:, :, None].expand(-1, -1, self.frames, -1, -1)
+
+
+class PatchPreprocessor(nn.Module):
+    """Patches of a filter bank or of a picture, a class token in front, positions added.
+
+    Parameters
+    ----------
+    stem : torch.nn.Module
+        Cuts (B, C, H, W) into tokens (B, patches, width).
+    patches, width : int
+        How many tokens the stem makes, and their channels.
+    """
+
+    def __init__(self, stem: nn.Module, patches: int, width: int) -> None:
+        super().__init__()
+        self.cls_token = nn.Parameter(torch.randn(1, 1, width) * width**-0.5)
+        self.rgbt_stem = stem
+        self.pos_embedding_helper = _Positions(1 + patches, width)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Make tokens.
+
+        Parameters
+        ----------
+        x : torch.Tensor of shape (B, C, H, W)
+            Filter banks or pixels.
+
+        Returns
+        -------
+        torch.Tensor of shape (B, 1 + patches, width)
+            Tokens, the class token first.
+        """
+        tokens = self.rgbt_stem(x)  # (B, patches, W)
+        tokens = torch.cat([self.cls_token.expand(len(x), -1, -1), tokens], dim=1)  # (B, 1 + patches, W)
+        placed: torch.Tensor = tokens + self.pos_embedding_helper.pos_embed
+        return placed
+
+
+class TextPreprocessor(nn.Module):
+    """Embeddings of token ids, positions added.
+
+    Parameters
+    ----------
+    vocabulary, length, width : int
+        Known tokens, longest prompt in tokens, channels.
+    zero : bool
+        Whether embeddings start at 0, so that a word which training never shows stays neutral: it fills a
+        position and says nothing. Else they are drawn from N(0, 0.02²), as published.
+    """
+
+    mask: torch.Tensor
+
+    def __init__(self, vocabulary: int, length: int, width: int, *, zero: bool) -> None:
+        super().__init__()
+        self.token_embedding = nn.Embedding(vocabulary, width)
+        self.pos_embed = nn.Parameter(torch.randn(1, length, width) * 0.01)
+        # Part of the published state dict. Attention is told "causal" instead of being handed the mask,
+        # which says the same.
+        self.register_buffer("mask", torch.full((length, length), -math.inf).triu(1))
+        if zero:
+            nn.init.zeros_(self.token_embedding.weight)
+        else:
+            nn.init.normal_(self.token_embedding.weight, std=0.02)
+
+    def forward(self, ids: torch.Tensor) -> torch.Tensor:
+        """Embed.
+
+        Parameters
+        ----------
+        ids : torch.Tensor of shape (B, n)
+            Token ids, n at most `length`.
+
+        Returns
+        -------
+        torch.Tensor of shape (B, n, width)
+            Embedded tokens.
+        """
+        placed: torch.Tensor = self.token_embedding(ids) + self.pos_embed[:, : ids.shape[1]]
+        return placed
+
+
+class _TextHead(nn.Module):
+    """LayerNorm and a linear map, kept under the published name ``proj``."""
+
+    def __init__(self, width: int, joint_dim: int) -> None:
+        super().__init__()
+        self.proj = nn.Sequential(nn.LayerNorm(width, eps=1e-6), nn.Linear(width, joint_dim, bias=False))
+
+
+# ---------------------------------------------------------------------------------------------------- model
+
+
+class ImageBindModel(ModelMixin, ConfigMixin):  # type: ignore[misc]
+    """Sound, scene prompts and pictures into one space.
+
+    Every modality goes ``preprocessor → trunk → head → postprocessor``; the parts carry the published
+    names, so a published state dict loads key by key. The postprocessor divides by the length and multiplies
+    by a scale: 20 for sound (fixed), learned for text (1/0.07 at the start, clipped at 100), 1 for pictures.
+
+    Parameters
+    ----------
+    modalities : sequence of str
+        Which of ``audio``, ``text``, ``vision`` this model holds. Asking for another is an error.
+    joint_dim : int
+        Dimension of the joint space.
+    audio_mel_bins, audio_frames : int
+        Size of a clip's filter bank: mel bands, frames of 10 ms.
+    audio_kernel, audio_stride : int
+        Side and step of the square patches cut from it; they overlap where the step is smaller.
+    audio_width, audio_blocks, audio_heads : int
+        Audio trunk.
+    audio_scale : float
+        Length of a clip's joint vector.
+    audio_scale_learnable : bool
+        Whether training may change it. Published: no.
+    text_vocabulary, text_length : int
+        Known tokens, and longest prompt in tokens.
+    text_width, text_blocks, text_heads : int
+        Text trunk.
+    text_scale : float
+        Length of a prompt's joint vector before training.
+    text_zero_embedding : bool
+        Whether word embeddings start at 0, so that words which training never shows stay neutral.
+    vision_size, vision_patch, vision_frames : int
+        Side of a picture and of a patch in pixels; frames for which a still picture is shown.
+    vision_width, vision_blocks, vision_heads : int
+        Vision trunk.
+
+    Raises
+    ------
+    InputError
+        If a modality is unknown, or a width cannot be shared out among its heads.
+
+    Notes
+    -----
+    The defaults are those of the published model. Its stochastic depth in training is not built in.
+    """
+
+    _no_split_modules = ["Block"]  # type: ignore[assignment]  # noqa: RUF012 - diffusers reads it
+    config: Any
+    modality_heads: Any  # torch's typing knows no layer by its place
+
+    @register_to_config
+    def __init__(
+        self,
+        modalities: Sequence[str] = ("audio", "text", "vision"),
+        joint_dim: int = 1024,
+        audio_mel_bins: int = 128,
+        audio_frames: int = 204,
+        audio_kernel: int = 16,
+        audio_stride: int = 10,
+        audio_width: int = 768,
+        audio_blocks: int = 12,
+        audio_heads: int = 12,
+        audio_scale: float = 20.0,
+        audio_scale_learnable: bool = False,
+        text_vocabulary: int = 49408,
+        text_length: int = 77,
+        text_width: int = 1024,
+        text_blocks: int = 24,
+        text_heads: int = 16,
+        text_scale: float = 1 / 0.07,
+        text_zero_embedding: bool = False,
+        vision_size: int = 224,
+        vision_patch: int = 14,
+        vision_frames: int = 2,
+        vision_width: int = 1280,
+        vision_blocks: int = 32,
+        vision_heads: int = 16,
+    ) -> None:
+        super().__init__()
+        _check_modalities(modalities)
+        _check_heads(
+            audio=(audio_width, audio_heads),
+            text=(text_width, text_heads),
+            vision=(vision_width, vision_heads),
+        )
+        preprocessors: dict[str, nn.Module] = {}
+        trunks: dict[str, nn.Module] = {}
+        heads: dict[str, nn.Module] = {}
+        postprocessors: dict[str, nn.Module] = {}
+        if "vision" in modalities:
+            patch = (vision_frames, vision_patch, vision_patch)
+            frames = nn.Conv3d(3, vision_width, patch, stride=patch, bias=False)
+            stem = _Stem(nn.Sequential(_Repeat(vision_frames), frames), None)
+            preprocessors["vision"] = PatchPreprocessor(
+                stem, (vision_size // vision_patch) ** 2, vision_width
+            )
+            trunks["vision"] = Trunk(vision_width, vision_blocks, vision_heads, norm_first=True)
+            heads["vision"] = _head(vision_width, joint_dim)
+            postprocessors["vision"] = Normalise()
+        if "text" in modalities:
+            preprocessors["text"] = TextPreprocessor(
+                text_vocabulary, text_length, text_width, zero=text_zero_embedding
+            )
+            trunks["text"] = Trunk(text_width, text_blocks, text_heads, causal=True)
+            heads["text"] = _TextHead(text_width, joint_dim)
+            postprocessors["text"] = nn.Sequential(Normalise(), Scale(text_scale, learnable=True))
+        if "audio" in modalities:
+            bands = nn.Conv2d(1, audio_width, audio_kernel, stride=audio_stride, bias=False)
+            high, wide = (
+                (side - audio_kernel) // audio_stride + 1 for side in (audio_mel_bins, audio_frames)
+            )
+            stem = _Stem(bands, nn.LayerNorm(audio_width))
+            preprocessors["audio"] = PatchPreprocessor(stem, high * wide, audio_width)
+            trunks["audio"] = Trunk(audio_width, audio_blocks, audio_heads, bias_kv=True)
+            heads["audio"] = _head(audio_width, joint_dim)
+            postprocessors["audio"] = nn.Sequential(
+                Normalise(), Scale(audio_scale, learnable=audio_scale_learnable)
+            )
+        self.modality_preprocessors = nn.ModuleDict(preprocessors)
+        self.modality_trunks = nn.ModuleDict(trunks)
+        self.modality_heads = nn.ModuleDict(heads)
+        self.modality_postprocessors = nn.ModuleDict(postprocessors)
+
+    @classmethod
+    def huge(cls, **changes: Any) -> Self:
+        """Build the published layout, with random weights.
+
+        Parameters
+        ----------
+        **changes
+            Config keys to change, for example ``modalities=("audio", "text")``.
+
+        Returns
+        -------
+        ImageBindModel
+            About 1.1 billion parameters with all three modalities.
+        """
+        return cls(**HUGE | changes)
+
+    @classmethod
+    def mini(cls, **changes: Any) -> Self:
+        """Build the small layout of the embedded preset, with random weights.
+
+        Parameters
+        ----------
+        **changes
+            Config keys to change.
+
+        Returns
+        -------
+        ImageBindModel
+            About 7 million parameters, most of them rows of words.
+        """
+        return cls(**MINI | changes)
+
+    @property
+    def joint_dim(self) -> int:
+        """Dimension of the joint space.
+
+        Returns
+        -------
+        int
+            1024 for huge, 128 for mini.
+        """
+        return int(self.config.joint_dim)
+
+    def token_width(self, tokens: TokenKind = "clips") -> int:
+        """Channels of the soundscape tokens of one kind.
+
+        Parameters
+        ----------
+        tokens : {"pooled", "clips", "patches"}
+            Kind of tokens, see `SoundscapeEmbeds`.
+
+        Returns
+        -------
+        int
+            `joint_dim`, or the audio trunk's width for ``patches``.
+
+        Raises
+        ------
+        InputError
+            If the kind is unknown.
+        """
+        _check_kind(tokens)
+        return int(self.config.audio_width) if tokens == "patches" else self.joint_dim
+
+    # ------------------------------------------------------------------------ from what a user has
+
+    @torch.no_grad()
+    def encode_soundscapes(
+        self, soundscapes: Sequence[Any], tokens: TokenKind = "clips", *, batch_size: int = 16
+    ) -> SoundscapeEmbeds:
+        """Embed recordings.
+
+        Parameters
+        ----------
+        soundscapes : sequence of path or array of shape (n,)
+            Audio files, or mono sound at 16 kHz in -1 to 1, at least 0.25 s each; lengths may differ.
+        tokens : {"pooled", "clips", "patches"}
+            Kind of tokens, see `SoundscapeEmbeds`.
+        batch_size : int
+            Recordings in memory at once; changes nothing but rounding.
+
+        Returns
+        -------
+        SoundscapeEmbeds
+            Tokens and summary of the B recordings, in their order. No gradient: train on `encode_fbanks`.
+
+        Raises
+        ------
+        AudioError
+            If a recording cannot be used.
+        InputError
+            If the model holds no audio, or `soundscapes` is no sequence of recordings.
+        """
+        self._require("audio")
+        _check_kind(tokens)
+        if getattr(soundscapes, "ndim", None) == 1:
+            raise InputError("One waveform came where soundscapes were expected: give a list of them.")
+        sounds = sequence_of(soundscapes, "soundscapes")
+        size = {"mel_bins": self.config.audio_mel_bins, "frames": self.config.audio_frames}
+        parts = []
+        for start in range(0, len(sounds), batch_size):
+            banks = [_fbanks(sound, **size) for sound in sounds[start : start + batch_size]]
+            parts.append(self.encode_fbanks(torch.stack(banks), tokens))
+        return SoundscapeEmbeds(*(torch.cat(part) for part in zip(*parts, strict=True)))
+
+    @torch.no_grad()
+    def encode_scenes(self, prompts: Sequence[str], *, batch_size: int = 64) -> torch.Tensor:
+        """Embed scene prompts.
+
+        Parameters
+        ----------
+        prompts : sequence of str
+            For example ``["a pedestrian plaza with trees"]``. Words beyond the longest prompt are cut off.
+        batch_size : int
+            Prompts in memory at once; changes nothing but rounding.
+
+        Returns
+        -------
+        torch.Tensor of shape (B, joint_dim)
+            Joint vectors times the learned text scale. No gradient: train on `encode_tokens`.
+
+        Raises
+        ------
+        InputError
+            If the model holds no text, or `prompts` is no sequence of strings.
+        """
+        self._require("text")
+        ids = tokenize(prompts, self.config.text_length)
+        return torch.cat([self.encode_tokens(part) for part in ids.split(batch_size)])
+
+    @torch.no_grad()
+    def encode_pictures(self, pictures: Sequence[Any], *, batch_size: int = 32) -> torch.Tensor:
+        """Embed pictures.
+
+        Parameters
+        ----------
+        pictures : sequence of PIL.Image.Image or array of shape (H, W, 3)
+            Pictures of any size, or sRGB pixels as uint8.
+        batch_size : int
+            Pictures in memory at once; changes nothing but rounding.
+
+        Returns
+        -------
+        torch.Tensor of shape (B, joint_dim)
+            Joint vectors of length 1. No gradient: train on `encode_pixels`.
+
+        Raises
+        ------
+        PictureError
+            If a picture cannot be used.
+        InputError
+            If the model holds no vision, or `pictures` is no sequence of pictures.
+        """
+        self._require("vision")
+        if getattr(pictures, "ndim", None) in {2, 3}:
+            raise InputError("One picture came where pictures were expected: give a list of them.")
+        images = sequence_of(pictures, "pictures")
+        parts = []
+        for start in range(0, len(images), batch_size):
+            pixels = [
+                pixels_of(image, self.config.vision_size) for image in images[start : start + batch_size]
+            ]
+            parts.append(self.encode_pixels(torch.stack(pixels)))
+        return torch.cat(parts)
+
+    # ------------------------------------------------------------------- from what the model is fed
+
+    def encode_fbanks(self, fbanks: torch.Tensor, tokens: TokenKind = "clips") -> SoundscapeEmbeds:
+        """Embed filter banks of clips; gradients flow.
+
+        Parameters
+        ----------
+        fbanks : torch.Tensor of shape (B, S, 1, mel_bins, frames)
+            Normalised filter banks of S clips of each recording, see `fbanks_of`.
+        tokens : {"pooled", "clips", "patches"}
+            Kind of tokens, see `SoundscapeEmbeds`.
+
+        Returns
+        -------
+        SoundscapeEmbeds
+            Tokens and summary.
+
+        Raises
+        ------
+        InputError
+            If the model holds no audio, the kind is unknown, or the shape is another.
+        """
+        self._require("audio")
+        _check_kind(tokens)
+        shape = ("B", "S", 1, self.config.audio_mel_bins, self.config.audio_frames)
+        _check_shape("fbanks", fbanks, shape)
+        batch, clips = fbanks.shape[:2]
+        x = fbanks.flatten(0, 1).to(self.device, self.dtype)  # (B·S, 1, mel, frames)
+        x = self.modality_preprocessors["audio"](x)  # (B·S, N, W)
+        x = self.modality_trunks["audio"](x)  # (B·S, N, W)
+        if tokens == "patches":
+            x = self.modality_heads["audio"][0](x)  # (B·S, N, W)
+            first = x[:, 0]  # (B·S, W)
+        else:
+            first = self.modality_heads["audio"][0](x[:, 0])  # (B·S, W)
+        joint = self.modality_heads["audio"][2](first)  # (B·S, d)
+        joint = self.modality_postprocessors["audio"](joint).unflatten(0, (batch, clips))  # (B, S, d)
+        summary = joint.mean(dim=1)  # (B, d), after scaling
+        kinds: dict[str, Callable[[], torch.Tensor]] = {
+            "pooled": lambda: summary[:, None],  # (B, 1, d)
+            "clips": lambda: joint,  # (B, S, d)
+            "patches": lambda: x.unflatten(0, (batch, clips)).flatten(1, 2),  # (B, S·N, W)
+        }
+        return SoundscapeEmbeds(tokens=kinds[tokens](), summary=summary)
+
+    def encode_tokens(self, ids: torch.Tensor) -> torch.Tensor:
+        """Embed token ids of prompts; gradients flow.
+
+        Parameters
+        ----------
+        ids : torch.Tensor of shape (B, n)
+            Token ids, see `tokenize`; n at most the longest prompt.
+
+        Returns
+        -------
+        torch.Tensor of shape (B, joint_dim)
+            Joint vectors times the learned text scale.
+
+        Raises
+        ------
+        InputError
+            If the model holds no text, or the ids have another shape or type.
+
+        Notes
+        -----
+        A prompt is read off at its end mark, the largest id, and no token sees those after it. So all that
+        lies beyond the last end mark of the batch is cut off first, which changes nothing but the time.
+        """
+        self._require("text")
+        if ids.ndim != 2 or ids.shape[1] > self.config.text_length or ids.is_floating_point():
+            raise InputError(
+                f"ids has shape {tuple(ids.shape)} and dtype {str(ids.dtype).removeprefix('torch.')}; "
+                f"expected integers of shape (B, n) with n at most {self.config.text_length}."
+            )
+        ids = ids.to(self.device)
+        ends = ids.argmax(dim=-1)  # (B,)
+        x = self.modality_preprocessors["text"](ids[:, : int(ends.max()) + 1])  # (B, n, W)
+        x = self.modality_trunks["text"](x)  # (B, n, W)
+        x = x[torch.arange(len(x), device=x.device), ends]  # (B, W)
+        joint: torch.Tensor = self.modality_postprocessors["text"](self.modality_heads["text"].proj(x))
+        return joint
+
+    def encode_pixels(self, pixels: torch.Tensor) -> torch.Tensor:
+        """Embed normalised pixels; gradients flow.
+
+        Parameters
+        ----------
+        pixels : torch.Tensor of shape (B, 3, size, size)
+            Normalised pixels, see `pixels_of`.
+
+        Returns
+        -------
+        torch.Tensor of shape (B, joint_dim)
+            Joint vectors of length 1.
+
+        Raises
+        ------
+        InputError
+            If the model holds no vision, or the shape is another.
+        """
+        self._require("vision")
+        _check_shape("pixels", pixels, ("B", 3, self.config.vision_size, self.config.vision_size))
+        x = self.modality_preprocessors["vision"](pixels.to(self.device, self.dtype))  # (B, N, W)
+        x = self.modality_trunks["vision"](x)  # (B, N, W)
+        x = self.modality_heads["vision"](x[:, 0])  # (B, d)
+        joint: torch.Tensor = self.modality_postprocessors["vision"](x)
+        return joint
+
+    def forward(
+        self,
+        fbanks: torch.Tensor | None = None,
+        ids: torch.Tensor | None = None,
+        pixels: torch.Tensor | None = None,
+    ) -> dict[str, torch.Tensor]:
+        """Embed what is given, as training needs it.
+
+        Parameters
+        ----------
+        fbanks, ids, pixels : torch.Tensor, optional
+            See `encode_fbanks`, `encode_tokens`, `encode_pixels`.
+
+        Returns
+        -------
+        dict of str to torch.Tensor of shape (B, joint_dim)
+            ``audio`` (the summary), ``text``, ``vision``, of those given.
+        """
+        joint = {}
+        if fbanks is not None:
+            joint["audio"] = self.encode_fbanks(fbanks, "pooled").summary
+        if ids is not None:
+            joint["text"] = self.encode_tokens(ids)
+        if pixels is not None:
+            joint["vision"] = self.encode_pixels(pixels)
+        return joint
+
+    def _require(self, modality: Modality) -> None:
+        """Refuse a modality that this model does not hold."""
+        if modality not in self.modality_trunks:
+            raise InputError(
+                f"This ImageBind model holds {', '.join(self.config.modalities)}, not {modality}. "
+                f"Load one whose `modalities` include {modality!r}."
+            )
+
+
+def _head(width: int, joint_dim: int) -> nn.Sequential:
+    """LayerNorm, (the first token,) linear map: published names 0 and 2."""
+    return nn.Sequential(
+        nn.LayerNorm(width, eps=1e-6), nn.Identity(), nn.Linear(width, joint_dim, bias=False)
+    )
+
+
+# --------------------------------------------------------------------------------------------------- checks
+
+
+def _check_modalities(modalities: Sequence[str]) -> None:
+    known = get_args(Modality)
+    unknown = [name for name in modalities if name not in known]
+    if unknown or not modalities or isinstance(modalities, str):
+        raise InputError(
+            f"modalities is {modalities!r}; expected one or more of {', '.join(known)}, as a list."
+        )
+
+
+def _check_heads(**trunks: tuple[int, int]) -> None:
+    for name, (width, heads) in trunks.items():
+        if width % heads:
+            raise InputError(f"{name}_width {width} cannot be shared out among {heads} {name}_heads.")
+
+
+def _check_kind(tokens: str) -> None:
+    if tokens not in get_args(TokenKind):
+        raise InputError(f"Token kind {tokens!r} is none of {', '.join(get_args(TokenKind))}.")
+
+
+def _check_shape(name: str, given: torch.Tensor, expected: tuple[int | str, ...]) -> None:
+    fits = given.ndim == len(expected) and all(
+        isinstance(want, str) or have == want for have, want in zip(given.shape, expected, strict=True)
+    )
+    if not fits:
+        raise InputError(
+            f"{name} has shape {tuple(given.shape)}; expected ({', '.join(map(str, expected))})."
+        )
+
+
+def _fbanks(sound: Any, **size: int) -> torch.Tensor:
+    """Filter banks of a path, or of a waveform."""
+    if isinstance(sound, str) or hasattr(sound, "__fspath__"):
+        return fbanks_of_file(sound, **size)
+    return fbanks_of(sound, **size)
+
+
+# ---------------------------------------------------------------------------------------------------- sizes
+
+HUGE: dict[str, Any] = {}
+"""The published layout: the defaults of `ImageBindModel`."""
+
+MINI: dict[str, Any] = {
+    "joint_dim": 128,
+    "audio_stride": 16,
+    "audio_width": 128,
+    "audio_blocks": 4,
+    "audio_heads": 4,
+    "text_width": 96,
+    "text_blocks": 3,
+    "text_heads": 4,
+    "text_zero_embedding": True,
+    "vision_size": 128,
+    "vision_patch": 16,
+    "vision_width": 128,
+    "vision_blocks": 4,
+    "vision_heads": 4,
+}
+"""The embedded preset's layout: cheap enough to train on two cores."""

@@ -1,0 +1,522 @@
+"""Train what ships in ``presets/synthetic-city``: autoencoder, encoder, judges, SounDiT-mini.
+
+Each stage can be stopped and run again; it then goes on from its last checkpoint. A finished stage writes its
+component into the preset folder as half-precision safetensors.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch.nn import functional
+from tqdm import tqdm
+
+from soundit_geo.errors import InputError
+from soundit_geo.lab import city_data
+from soundit_geo.lab.loop import Plan, fit
+from soundit_geo.synthetic_city.place import LEVELS, SCENES
+from soundit_geo.synthetic_city.words import NAMES, caption
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from torch import Tensor
+
+    from soundit_geo.encoders import ImageBindModel
+    from soundit_geo.pss.embedded import EmbeddedJudge
+    from soundit_geo.synthetic_city.place import Place
+
+TRAIN_SEED, TEST_SEED = 1, 2
+
+
+@dataclass(frozen=True)
+class Workshop:
+    """Where training happens.
+
+    Parameters
+    ----------
+    work : pathlib.Path
+        Data and checkpoints; large, never committed.
+    preset : pathlib.Path
+        The finished components.
+    places, test_places : int
+        Places of the training and of the test city.
+    sounds, test_sounds : int
+        How many of them are also heard.
+    """
+
+    work: Path
+    preset: Path
+    places: int = 9600
+    test_places: int = 1200
+    sounds: int = 4800
+    test_sounds: int = 600
+
+    @property
+    def train(self) -> Path:
+        """Folder of the training city."""
+        return self.work / "train"
+
+    @property
+    def test(self) -> Path:
+        """Folder of the test city, which training never sees."""
+        return self.work / "test"
+
+
+def _rows(generator: torch.Generator, count: int, batch: int) -> np.ndarray:
+    return torch.randint(count, (batch,), generator=generator).numpy()
+
+
+def _pixels(pictures: np.ndarray) -> Tensor:
+    """(B, H, W, 3) uint8 to (B, 3, H, W) in [-1, 1]."""
+    return torch.from_numpy(np.ascontiguousarray(pictures)).permute(0, 3, 1, 2).float() / 127.5 - 1.0
+
+
+def data(shop: Workshop) -> None:
+    """Make the pictures of the two cities.
+
+    Parameters
+    ----------
+    shop : Workshop
+        Where.
+    """
+    city_data.make_pictures(shop.train, shop.places, TRAIN_SEED)
+    city_data.make_pictures(shop.test, shop.test_places, TEST_SEED)
+
+
+def sounds(shop: Workshop) -> None:
+    """Make the sounds of the two cities.
+
+    Parameters
+    ----------
+    shop : Workshop
+        Where.
+    """
+    data(shop)
+    city_data.make_sounds(shop.test, shop.test_sounds)
+    city_data.make_sounds(shop.train, shop.sounds)
+
+
+def vae(shop: Workshop, steps: int = 1800) -> None:
+    """Train the autoencoder on crops: absolute error of pixels and of their gradients, and a light KL term.
+
+    Parameters
+    ----------
+    shop : Workshop
+        Where.
+    steps : int, optional
+        Optimiser steps of 16 crops of 64 × 64.
+    """
+    from soundit_geo.soundit.autoencoder import FoldingAutoencoder
+
+    data(shop)
+    pictures = np.load(shop.train / "pictures.npy", mmap_mode="r")
+    model = FoldingAutoencoder()
+    crop = 64
+
+    def losses(generator: torch.Generator) -> dict[str, Tensor]:
+        rows = _rows(generator, len(pictures), 16)
+        corners = 4 * torch.randint((city_data.SIZE - crop) // 4 + 1, (16, 2), generator=generator).numpy()
+        pieces = [
+            pictures[row, top : top + crop, left : left + crop]
+            for row, (top, left) in zip(rows, corners, strict=True)
+        ]
+        real = _pixels(np.stack(pieces))
+        drawn, posterior = model(real)
+        pixel = functional.l1_loss(drawn, real)
+        edges = functional.l1_loss(drawn.diff(dim=2), real.diff(dim=2))
+        edges = edges + functional.l1_loss(drawn.diff(dim=3), real.diff(dim=3))
+        kl = posterior.kl().mean() / posterior.mean[0].numel()
+        return {"loss": pixel + edges + 3e-4 * kl, "pixel": pixel.detach(), "kl": kl.detach()}
+
+    trained = fit(
+        model, losses, Plan(steps, rate=1e-3, decay=0.0, average=0.995), shop.work / "stages", "vae"
+    )
+    with torch.inference_mode():
+        latents = trained.encode(_pixels(pictures[:512])).latent_dist.mean
+        test = _pixels(np.load(shop.test / "pictures.npy", mmap_mode="r")[:512])
+        again = trained.decode(trained.encode(test).latent_dist.mean).sample.clamp(-1, 1)
+        error = ((again - test) / 2).square().mean(dim=(1, 2, 3))
+    trained.register_to_config(scaling_factor=float(1 / latents.std()), shift_factor=float(latents.mean()))
+    figures = {"psnr_db": float((-10 * error.log10()).mean()), "steps": steps}
+    _ship(trained, shop.preset / "vae", figures)
+
+
+def encoder(shop: Workshop, steps: int = 800) -> None:
+    """Train ImageBind-mini: sound, words and pictures of one place together, those of other places apart.
+
+    Symmetric InfoNCE over the three pairs, with half of the target's weight spread over places of the same scene;
+    two helper heads on the sound vector (scene, levels), thrown away afterwards, make it learn sooner.
+
+    Parameters
+    ----------
+    shop : Workshop
+        Where.
+    steps : int, optional
+        Optimiser steps of 64 places, of which 32 also bring a picture.
+    """
+    from soundit_geo.encoders import ImageBindModel
+    from soundit_geo.encoders.tokenizer import tokenize
+
+    sounds(shop)
+    fbanks = np.load(shop.train / "fbanks.npy", mmap_mode="r")
+    places = city_data.load_places(shop.train)[: len(fbanks)]
+    pictures = np.load(shop.train / "pictures.npy", mmap_mode="r")
+    labels, levels = _truth(places)
+    words = np.random.default_rng(TRAIN_SEED)
+    model = ImageBindModel.mini()
+    heads = torch.nn.Linear(model.joint_dim, len(SCENES) + len(LEVELS))
+    whole = torch.nn.ModuleDict({"model": model, "heads": heads})
+
+    def agreement(first: Tensor, second: Tensor, target: Tensor) -> Tensor:
+        logits = 20.0 * functional.normalize(first, dim=-1) @ functional.normalize(second, dim=-1).T
+        return (functional.cross_entropy(logits, target) + functional.cross_entropy(logits.T, target)) / 2
+
+    def losses(generator: torch.Generator) -> dict[str, Tensor]:
+        rows = _rows(generator, len(places), 64)
+        clip = torch.randint(3, (64,), generator=generator).numpy()
+        sound = model.encode_fbanks(torch.from_numpy(fbanks[rows, clip].astype(np.float32))[:, None]).summary
+        text = model.encode_tokens(tokenize([caption(places[row], words) for row in rows]))
+        seen = _pixels(pictures[rows[:32] * city_data.VARIANTS])
+        vision = model.encode_pixels(seen)
+        label = labels[rows]
+        same = (label[:, None] == label[None]).float()
+        target = 0.5 * torch.eye(64) + 0.5 * same / same.sum(dim=1, keepdim=True)
+        part = target[:32, :32] / target[:32, :32].sum(dim=1, keepdim=True)
+        contrast = agreement(sound, text, target) + agreement(text[:32], vision, part)
+        contrast = contrast + agreement(sound[:32], vision, part)
+        guess = heads(sound / 20.0 * model.joint_dim**0.5)
+        scene = functional.cross_entropy(guess[:, : len(SCENES)], label)
+        level = functional.mse_loss(guess[:, len(SCENES) :], levels[rows])
+        return {
+            "loss": contrast + scene + 4.0 * level,
+            "contrast": contrast.detach(),
+            "scene": scene.detach(),
+            "level": level.detach(),
+        }
+
+    trained = fit(
+        whole, losses, Plan(steps, rate=1e-3, decay=0.02, average=0.99), shop.work / "stages", "encoder"
+    )
+    best = trained["model"]
+    clips = torch.from_numpy(np.load(shop.test / "fbanks.npy").astype(np.float32))
+    test = city_data.load_places(shop.test)[: len(clips)]
+    truth, _ = _truth(test)
+    with torch.inference_mode():
+        names = functional.normalize(_scene_vectors(best), dim=-1)
+        heard = torch.cat([best.encode_fbanks(piece).summary for piece in clips.split(64)])
+        rank = (functional.normalize(heard, dim=-1) @ names.T).argsort(dim=1, descending=True)
+        found = rank == truth[:, None]
+        rng = np.random.default_rng(TEST_SEED)
+        said = best.encode_tokens(tokenize([caption(place, rng) for place in test]))
+        read = (functional.normalize(said, dim=-1) @ names.T).argmax(dim=1) == truth
+    figures = {
+        "steps": steps,
+        "scene_from_sound_top1": float(found[:, 0].float().mean()),
+        "scene_from_sound_top3": float(found[:, :3].any(dim=1).float().mean()),
+        "scene_from_caption_top1": float(read.float().mean()),
+        "test_places": len(test),
+    }
+    _ship(best, shop.preset / "encoder", figures)
+
+
+def _truth(places: list[Place]) -> tuple[Tensor, Tensor]:
+    """Index of the scene, and the levels, of each place."""
+    labels = torch.tensor([SCENES.index(place.scene) for place in places])
+    levels = torch.tensor([[getattr(place, name) for name in LEVELS] for place in places])
+    return labels, levels
+
+
+def _scene_vectors(model: ImageBindModel) -> Tensor:
+    """(12, d): the mean direction of each scene's names."""
+    vectors = [
+        functional.normalize(model.encode_scenes(list(NAMES[scene])), dim=-1).mean(dim=0) for scene in SCENES
+    ]
+    return torch.stack(vectors)
+
+
+def judges(shop: Workshop, steps: int = 1500) -> None:
+    """Train the three judges on pictures with known masks, scenes and scores.
+
+    Parameters
+    ----------
+    shop : Workshop
+        Where.
+    steps : int, optional
+        Optimiser steps per judge: 16 pictures for the elements, 32 for scene and perception.
+    """
+    from soundit_geo.classes import PLACES365
+    from soundit_geo.pss.elements import EmbeddedElementJudge
+    from soundit_geo.pss.perception import EmbeddedPerceptionJudge
+    from soundit_geo.pss.scenes import EmbeddedSceneJudge
+    from soundit_geo.synthetic_city.perception import perceive
+    from soundit_geo.synthetic_city.picture import ELEMENT_IDS, element_share
+
+    data(shop)
+    every = city_data.VARIANTS
+    pictures = np.load(shop.train / "pictures.npy", mmap_mode="r")
+    masks = np.load(shop.train / "masks.npy", mmap_mode="r")
+    unseen = np.load(shop.test / "pictures.npy", mmap_mode="r")[:1000]
+    unseen_masks = np.load(shop.test / "masks.npy", mmap_mode="r")[:1000]
+    places, test = city_data.load_places(shop.train), city_data.load_places(shop.test)
+    labels, unseen_labels = _truth(places)[0], _truth(test)[0].repeat_interleave(every)[:1000]
+    panel = np.random.default_rng(TRAIN_SEED)
+
+    def felt(given: list[Place], drawn: np.ndarray, rng: np.random.Generator | None) -> Tensor:
+        scores = [perceive(given[row // every], element_share(mask), rng) for row, mask in enumerate(drawn)]
+        return torch.from_numpy(np.stack(scores))
+
+    ids = sorted(ELEMENT_IDS.values())
+    index = torch.full((150,), -100)
+    index[ids] = torch.arange(len(ids))
+    stages, folder = shop.work / "stages", shop.preset / "judges"
+    pixels = _pixels(unseen)
+
+    def in_pieces(model: torch.nn.Module) -> Tensor:
+        with torch.inference_mode():
+            return torch.cat([model(piece) for piece in pixels.split(50)])
+
+    elements = EmbeddedElementJudge(classes=ids)
+
+    def element_losses(generator: torch.Generator) -> dict[str, Tensor]:
+        rows = _rows(generator, len(pictures), 16)
+        target = index[torch.from_numpy(masks[rows]).long()]
+        return {"loss": functional.cross_entropy(elements(_worn(_pixels(pictures[rows]), generator)), target)}
+
+    plan = Plan(steps, rate=2e-3, average=0.99)
+    best = fit(elements, element_losses, plan, stages, "elements")
+    with torch.inference_mode():
+        guess = torch.cat([best(piece).argmax(dim=1) for piece in pixels.split(50)])
+    true = index[torch.from_numpy(unseen_masks).long()]
+    overlap = []
+    for element in range(len(ids)):
+        either = ((guess == element) | (true == element)).sum().item()
+        if (true == element).any():
+            overlap.append(((guess == element) & (true == element)).sum().item() / either)
+    best.fit_world(_world(best, pictures))
+    _ship(
+        best,
+        folder / "elements",
+        {"steps": steps, "mean_iou": float(np.mean(overlap)), "classes": len(overlap)},
+    )
+
+    scenes = EmbeddedSceneJudge(classes=[PLACES365.index(scene) for scene in SCENES])
+
+    def scene_losses(generator: torch.Generator) -> dict[str, Tensor]:
+        rows = _rows(generator, len(pictures), 32)
+        guess = scenes(_worn(_pixels(pictures[rows]), generator))
+        return {"loss": functional.cross_entropy(guess, labels[rows // every])}
+
+    best = fit(scenes, scene_losses, plan, stages, "scenes")
+    right = float((in_pieces(best).argmax(dim=1) == unseen_labels).float().mean())
+    best.fit_world(_world(best, pictures), (labels.repeat_interleave(every))[:: len(pictures) // 2400])
+    _ship(best, folder / "scenes", {"steps": steps, "accuracy": right})
+
+    perception = EmbeddedPerceptionJudge()
+    scores = felt(places, masks, panel)
+
+    def perception_losses(generator: torch.Generator) -> dict[str, Tensor]:
+        rows = _rows(generator, len(pictures), 32)
+        return {
+            "loss": functional.mse_loss(perception(_worn(_pixels(pictures[rows]), generator)), scores[rows])
+        }
+
+    best = fit(perception, perception_losses, plan, stages, "perception")
+    true = felt(test, unseen_masks, None)
+    unexplained = (in_pieces(best) - true).square().mean(dim=0) / true.var(dim=0)
+    best.fit_world(_world(best, pictures))
+    _ship(
+        best,
+        folder / "perception",
+        {"steps": steps, "r2": [round(1 - float(part), 4) for part in unexplained]},
+    )
+
+
+def _worn(pixels: Tensor, generator: torch.Generator) -> Tensor:
+    """Blur and noise as a decoder leaves them, on a random half of the pictures."""
+    worn = functional.avg_pool2d(functional.pad(pixels, (1, 1, 1, 1), mode="replicate"), 3, stride=1)
+    worn = worn + 0.03 * torch.randn(worn.shape, generator=generator)
+    return torch.where(torch.rand(len(pixels), 1, 1, 1, generator=generator) < 0.35, worn, pixels)
+
+
+def _world(model: EmbeddedJudge, pictures: np.ndarray) -> Tensor:
+    """Features of some 2,400 pictures of the training city, a third of them worn: what the judge calls its world."""
+    seen = _worn(_pixels(pictures[:: len(pictures) // 2400]), torch.Generator().manual_seed(0))
+    with torch.inference_mode():
+        return torch.cat([model.features(piece) for piece in seen.split(50)])
+
+
+CAPTIONS = 8
+"""Prompts embedded for each place before the generator is trained."""
+
+
+def embed(shop: Workshop) -> None:
+    """Cache latents, sound and prompt vectors of the training city.
+
+    Parameters
+    ----------
+    shop : Workshop
+        Where.
+    """
+    from soundit_geo.encoders import ImageBindModel
+    from soundit_geo.encoders.tokenizer import tokenize
+    from soundit_geo.soundit.autoencoder import FoldingAutoencoder
+
+    target = shop.work / "embedded.pt"
+    if target.exists():
+        return
+    vae = FoldingAutoencoder.from_pretrained(shop.preset / "vae").float().eval()
+    model = ImageBindModel.from_pretrained(shop.preset / "encoder").float().eval()
+    fbanks = np.load(shop.train / "fbanks.npy", mmap_mode="r")
+    pictures = np.load(shop.train / "pictures.npy", mmap_mode="r")[: len(fbanks) * city_data.VARIANTS]
+    places = city_data.load_places(shop.train)[: len(fbanks)]
+    rng = np.random.default_rng(TRAIN_SEED)
+    latents: list[Tensor] = []
+    tokens: list[Tensor] = []
+    summary: list[Tensor] = []
+    scenes: list[Tensor] = []
+    with torch.inference_mode():
+        for start in tqdm(range(0, len(pictures), 64), desc="latents"):
+            pixels = _pixels(pictures[start : start + 64])
+            both = torch.stack([pixels, pixels.flip(-1)], dim=1).flatten(0, 1)
+            mean = (vae.encode(both).latent_dist.mean - vae.config.shift_factor) * vae.config.scaling_factor
+            latents.append(mean.unflatten(0, (-1, 2)).half())
+        for start in tqdm(range(0, len(places), 64), desc="sounds and words"):
+            heard = model.encode_fbanks(torch.from_numpy(fbanks[start : start + 64].astype(np.float32)))
+            tokens.append(heard.tokens)
+            summary.append(heard.summary)
+            said = [caption(place, rng) for place in places[start : start + 64] for _ in range(CAPTIONS)]
+            scenes.append(model.encode_tokens(tokenize(said)).unflatten(0, (-1, CAPTIONS)))
+    cache = {
+        "latents": torch.cat(latents),  # (P × V, 2, C, h, w), as drawn and mirrored
+        "tokens": torch.cat(tokens),  # (P, L, d)
+        "summary": torch.cat(summary),  # (P, d)
+        "scenes": torch.cat(scenes),  # (P, CAPTIONS, d)
+    }
+    torch.save(cache, target.with_suffix(".part"))
+    target.with_suffix(".part").rename(target)
+
+
+def soundit(shop: Workshop, steps: int = 3600) -> None:
+    """Train SounDiT-mini on the cached city: velocity prediction over DDPM's linear schedule.
+
+    One tenth of the samples learn without any condition, one fifth from the sound alone, one tenth from the
+    prompt alone.
+
+    Parameters
+    ----------
+    shop : Workshop
+        Where.
+    steps : int, optional
+        Optimiser steps of 32 pictures.
+    """
+    from diffusers import DPMSolverMultistepScheduler
+
+    from soundit_geo.soundit.transformer import SounDiTTransformer2DModel
+
+    embed(shop)
+    cache = torch.load(shop.work / "embedded.pt", weights_only=True, mmap=True)
+    latents, tokens, summary, scenes = (cache[key] for key in ("latents", "tokens", "summary", "scenes"))
+    dim = summary.shape[-1]
+    model = SounDiTTransformer2DModel.of_size(
+        "mini",
+        in_channels=latents.shape[2],
+        token_dim=dim,
+        summary_dim=dim,
+        scene_dim=dim,
+        content_rank=32,
+        experts=4,
+        experts_per_sample=2,
+        expert_rank=32,
+    )
+    scheduler = DPMSolverMultistepScheduler(
+        beta_schedule="linear", beta_start=1e-4, beta_end=0.02, prediction_type="v_prediction"
+    )
+    batch = 32
+
+    def losses(generator: torch.Generator) -> dict[str, Tensor]:
+        rows = torch.randint(len(latents), (batch,), generator=generator)
+        place = rows // city_data.VARIANTS
+        mirrored = torch.randint(2, (batch,), generator=generator)
+        said = torch.randint(CAPTIONS, (batch,), generator=generator)
+        clean = latents[rows, mirrored].float()
+        noise = torch.randn(clean.shape, generator=generator)
+        time = torch.randint(1000, (batch,), generator=generator)
+        kept = scheduler.alphas_cumprod[time][:, None, None, None]
+        noisy = kept.sqrt() * clean + (1 - kept).sqrt() * noise
+        velocity = kept.sqrt() * noise - (1 - kept).sqrt() * clean
+        chance = torch.rand(batch, generator=generator)
+        guess = model(
+            noisy,
+            time,
+            tokens[place],
+            summary[place],
+            scenes[place, said],
+            soundscape_missing=(chance < 0.1) | (chance > 0.9),
+            scene_missing=chance < 0.3,
+        ).sample
+        return {"loss": functional.mse_loss(guess, velocity)}
+
+    plan = Plan(steps, rate=1e-3, warmup=300, decay=0.0, average=0.998)
+    trained = fit(model, losses, plan, shop.work / "stages", "soundit")
+    _ship(trained, shop.preset / "transformer", {"steps": steps, "pictures_seen": steps * batch})
+    scheduler.save_pretrained(shop.preset / "scheduler")
+
+
+def _ship(model: torch.nn.Module, folder: Path, figures: dict[str, object]) -> None:
+    """Write a component in half precision, with its measured figures beside it."""
+    model.half().save_pretrained(folder)
+    model.float()
+    (folder / "figures.json").write_text(json.dumps(figures, indent=2) + "\n")
+    print(folder.name, json.dumps(figures))
+
+
+STAGES: dict[str, Callable[[Workshop], None]] = {
+    "data": data,
+    "sounds": sounds,
+    "vae": vae,
+    "encoder": encoder,
+    "judges": judges,
+    "embed": embed,
+    "soundit": soundit,
+}
+
+
+def train_preset(name: str, work: Path, out: Path, stages: list[str] | None = None) -> None:
+    """Train a preset, or some of its stages.
+
+    Parameters
+    ----------
+    name : str
+        ``synthetic-city``.
+    work, out : pathlib.Path
+        Data and checkpoints; the finished components.
+    stages : list of str, optional
+        Keys of `STAGES`; all in order by default.
+
+    Raises
+    ------
+    InputError
+        If the name or a stage is unknown.
+    """
+    if name != "synthetic-city":
+        raise InputError(f"Preset {name!r} cannot be trained; there is synthetic-city.")
+    unknown = [stage for stage in stages or [] if stage not in STAGES]
+    if unknown:
+        raise InputError(f"Stage {unknown[0]!r} is unknown; there are {', '.join(STAGES)}.")
+    shop = Workshop(work, out)
+    for stage in stages or list(STAGES):
+        STAGES[stage](shop)
+
+
+if __name__ == "__main__":
+    import sys
+
+    train_preset(
+        "synthetic-city", Path("work/preset"), Path("soundit_geo/presets/synthetic-city"), sys.argv[1:]
+    )

@@ -1,0 +1,1 @@
+"""The generator: denoiser, its conditioning, a small autoencoder, the pipeline. Torch and diffusers only."""
