@@ -240,15 +240,15 @@ def _scene_vectors(model: ImageBindModel) -> Tensor:
     return torch.stack(vectors)
 
 
-def judges(shop: Workshop, steps: int = 1500) -> None:
+def judges(shop: Workshop, steps: tuple[int, int, int] = (1000, 500, 700)) -> None:
     """Train the three judges on pictures with known masks, scenes and scores.
 
     Parameters
     ----------
     shop : Workshop
         Where.
-    steps : int, optional
-        Optimiser steps per judge: 16 pictures for the elements, 32 for scene and perception.
+    steps : tuple of int, optional
+        Optimiser steps of elements (16 pictures each), scenes and perception (32 pictures each).
     """
     from soundit_geo.classes import PLACES365
     from soundit_geo.pss.elements import EmbeddedElementJudge
@@ -288,8 +288,8 @@ def judges(shop: Workshop, steps: int = 1500) -> None:
         target = index[torch.from_numpy(masks[rows]).long()]
         return {"loss": functional.cross_entropy(elements(_worn(_pixels(pictures[rows]), generator)), target)}
 
-    plan = Plan(steps, rate=2e-3, average=0.99)
-    best = fit(elements, element_losses, plan, stages, "elements")
+    plans = [Plan(count, rate=2e-3, average=0.99) for count in steps]
+    best = fit(elements, element_losses, plans[0], stages, "elements")
     with torch.inference_mode():
         guess = torch.cat([best(piece).argmax(dim=1) for piece in pixels.split(50)])
     true = index[torch.from_numpy(unseen_masks).long()]
@@ -302,7 +302,7 @@ def judges(shop: Workshop, steps: int = 1500) -> None:
     _ship(
         best,
         folder / "elements",
-        {"steps": steps, "mean_iou": float(np.mean(overlap)), "classes": len(overlap)},
+        {"steps": steps[0], "mean_iou": float(np.mean(overlap)), "classes": len(overlap)},
     )
 
     scenes = EmbeddedSceneJudge(classes=[PLACES365.index(scene) for scene in SCENES])
@@ -312,10 +312,10 @@ def judges(shop: Workshop, steps: int = 1500) -> None:
         guess = scenes(_worn(_pixels(pictures[rows]), generator))
         return {"loss": functional.cross_entropy(guess, labels[rows // every])}
 
-    best = fit(scenes, scene_losses, plan, stages, "scenes")
+    best = fit(scenes, scene_losses, plans[1], stages, "scenes")
     right = float((in_pieces(best).argmax(dim=1) == unseen_labels).float().mean())
     best.fit_world(_world(best, pictures), (labels.repeat_interleave(every))[:: len(pictures) // 2400])
-    _ship(best, folder / "scenes", {"steps": steps, "accuracy": right})
+    _ship(best, folder / "scenes", {"steps": steps[1], "accuracy": right})
 
     perception = EmbeddedPerceptionJudge()
     scores = felt(places, masks, panel)
@@ -326,14 +326,14 @@ def judges(shop: Workshop, steps: int = 1500) -> None:
             "loss": functional.mse_loss(perception(_worn(_pixels(pictures[rows]), generator)), scores[rows])
         }
 
-    best = fit(perception, perception_losses, plan, stages, "perception")
+    best = fit(perception, perception_losses, plans[2], stages, "perception")
     true = felt(test, unseen_masks, None)
     unexplained = (in_pieces(best) - true).square().mean(dim=0) / true.var(dim=0)
     best.fit_world(_world(best, pictures))
     _ship(
         best,
         folder / "perception",
-        {"steps": steps, "r2": [round(1 - float(part), 4) for part in unexplained]},
+        {"steps": steps[2], "r2": [round(1 - float(part), 4) for part in unexplained]},
     )
 
 
@@ -402,7 +402,7 @@ def embed(shop: Workshop) -> None:
     target.with_suffix(".part").rename(target)
 
 
-def soundit(shop: Workshop, steps: int = 3600) -> None:
+def soundit(shop: Workshop, steps: int = 2600) -> None:
     """Train SounDiT-mini on the cached city: velocity prediction over DDPM's linear schedule.
 
     One tenth of the samples learn without any condition, one fifth from the sound alone, one tenth from the
