@@ -12,6 +12,7 @@ import folium
 import geopandas as gpd
 import numpy as np
 import pytest
+import shapely
 import soundfile as sf
 from fake_study import RATE, fake_base, fake_cube, fake_sites
 from PIL import Image
@@ -147,8 +148,8 @@ def test_hostile_names_travel_only_as_escaped_data(tmp_path):
         )
     code = re.sub(r"<title>.*?</title>", "", code, flags=re.DOTALL)
     for name in HOSTILE:
-        assert name not in page
         assert name not in code
+        assert "<" not in name or name not in page
     assert "alert(1)" not in code
     assert "49" not in re.search(r"<title>(.*?)</title>", page, re.DOTALL)[1]  # Jinja computed nothing
 
@@ -268,7 +269,7 @@ def test_base_layers_come_in_any_crs_and_go_out_in_degrees_without_other_columns
     layer = base_of({"parks": parks.to_crs(3857)})[0]
     assert layer["kind"] == "park"
     back = gpd.GeoDataFrame.from_features(layer["features"], crs=4326)
-    assert (back.geometry.symmetric_difference(parks.geometry).area < 1e-9).all()
+    assert (shapely.hausdorff_distance(back.geometry.array, parks.geometry.array) < 1e-6).all()
     assert layer["features"][0]["properties"] == {"name": "Long Meadow", "fill": "#fff"}
     assert layer["features"][1]["properties"] == {"name": "Spring Garden"}
     assert base_of({"empty": parks.iloc[:0]})[0]["features"] == []

@@ -62,7 +62,7 @@ def settled():
     """A scene judge with random weights that has seen the world of gradients."""
     judge = _fresh()[1]
     with torch.inference_mode():
-        features = torch.cat([judge.features(judge.pixels(_smooth(200, seed))) for seed in range(5)])
+        features = torch.cat([judge.features(judge.pixels(_smooth(200, seed))) for seed in range(12)])
     judge.fit_world(features)
     return judge
 
@@ -204,30 +204,30 @@ def test_a_judge_knows_its_world_from_another(settled):
 def test_the_distance_is_mahalanobis():
     judge = _fresh()[1]
     rng = torch.Generator().manual_seed(3)
-    features = torch.randn(4000, 192, generator=rng) * torch.linspace(0.5, 2, 192) + 3
+    features = torch.randn(4000, 576, generator=rng) * torch.linspace(0.5, 2, 576) + 3
     groups = torch.arange(4000) % 3
     features[:, 0] += 20 * groups
     judge.fit_world(features, groups)
     for group in range(3):
-        assert torch.allclose(judge.feature_mean[group, 1:], torch.full((191,), 3.0), atol=0.3)
+        assert torch.allclose(judge.feature_mean[group, 1:], torch.full((575,), 3.0), atol=0.3)
         assert judge.feature_mean[group, 0] == pytest.approx(3 + 20 * group, abs=0.2)
     covariance = np.linalg.inv(judge.feature_precision.double().numpy())
     offset = (features[:5, None] - judge.feature_mean).double().numpy()
     expected = [min(np.sqrt(o @ np.linalg.solve(covariance, o)) for o in row) for row in offset]
     assert np.allclose(judge.distance(features[:5]), expected, rtol=1e-3)
-    between = judge.feature_mean.mean(0, keepdim=True) + 10 * torch.eye(192)[:1]
+    between = judge.feature_mean.mean(0, keepdim=True) + 10 * torch.eye(576)[:1]
     assert judge.distance(between) > judge.distance(features[:50]).median() / 2
 
 
 @pytest.mark.parametrize(
     ("features", "groups"),
     [
-        (torch.zeros(1000, 7), None),
-        (torch.zeros(100, 192), None),
-        (torch.full((1000, 192), torch.nan), None),
-        (torch.randn(1000, 192), torch.zeros(999, dtype=torch.long)),
-        (torch.randn(1000, 192), torch.full((1000,), 3)),
-        (torch.randn(1000, 192), torch.zeros(1000, dtype=torch.long)),
+        (torch.zeros(3000, 7), None),
+        (torch.zeros(1000, 576), None),
+        (torch.full((3000, 576), torch.nan), None),
+        (torch.randn(3000, 576), torch.zeros(2999, dtype=torch.long)),
+        (torch.randn(3000, 576), torch.full((3000,), 3)),
+        (torch.randn(3000, 576), torch.zeros(3000, dtype=torch.long)),
     ],
 )
 def test_a_world_cannot_be_fitted_to_nonsense(features, groups):

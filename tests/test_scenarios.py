@@ -74,7 +74,7 @@ def test_the_difference_equals_the_one_that_pandas_computes_by_hand(tmp_path):
     long = cube[["perception", "status"]].to_dataframe().reset_index()
     long = long[long["status"] == cubes.DONE]
     wide = (
-        long.pivot(index=["site", "percept", "draw"], columns="scenario", values="perception")
+        long.pivot_table(index=["site", "percept", "draw"], columns="scenario", values="perception")
         .dropna()
         .astype(float)
     )

@@ -89,8 +89,8 @@ class EmbeddedPerceptionJudge(EmbeddedJudge):
         world: str = "synthetic city",  # noqa: ARG002 — kept in the config
     ) -> None:
         super().__init__()
-        wide = self._build_trunk(widths, blocks)
-        self.head = nn.Sequential(nn.Linear(wide, hidden), nn.ReLU(inplace=True), nn.Linear(hidden, SCORES))
+        pooled = self._build_trunk(widths, blocks)
+        self.head = nn.Sequential(nn.Linear(pooled, hidden), nn.ReLU(inplace=True), nn.Linear(hidden, SCORES))
 
     @property
     def scale(self) -> tuple[float, float]:
@@ -103,13 +103,13 @@ class EmbeddedPerceptionJudge(EmbeddedJudge):
         """
         return float(self.config["low"]), float(self.config["high"])
 
-    def score(self, features: Tensor) -> Tensor:
+    def score(self, pooled: Tensor) -> Tensor:
         """Pooled features into the six scores.
 
         Parameters
         ----------
-        features : torch.Tensor
-            (B, F).
+        pooled : torch.Tensor
+            (B, P) from `pool`.
 
         Returns
         -------
@@ -117,7 +117,7 @@ class EmbeddedPerceptionJudge(EmbeddedJudge):
             (B, 6) within the scale.
         """
         low, high = self.scale
-        return low + (high - low) * torch.sigmoid(self.head(features))
+        return low + (high - low) * torch.sigmoid(self.head(pooled))
 
     def forward(self, pixels: Tensor) -> Tensor:
         """Scores of pictures.
@@ -132,7 +132,7 @@ class EmbeddedPerceptionJudge(EmbeddedJudge):
         torch.Tensor
             (B, 6) within the scale, in the order of `soundit_geo.classes.PERCEPTIONS`.
         """
-        return self.score(self.features(pixels))
+        return self.score(self.pool(self.trunk(pixels)))
 
     def judge(self, pictures: Sequence[Picture], *, batch_size: int = 32) -> Perception:
         """Tell the six scores of each picture.

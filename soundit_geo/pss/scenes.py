@@ -89,8 +89,8 @@ class EmbeddedSceneJudge(EmbeddedJudge):
         super().__init__()
         if len(set(classes)) != len(classes) or not classes or min(classes) < 0 or max(classes) >= PLACES:
             raise InputError(f"classes {list(classes)} are distinct Places365 ids from 0 to {PLACES - 1}.")
-        wide = self._build_trunk(widths, blocks, groups=len(classes))
-        self.head = nn.Linear(wide, len(classes))
+        pooled = self._build_trunk(widths, blocks, groups=len(classes))
+        self.head = nn.Linear(pooled, len(classes))
 
     def forward(self, pixels: Tensor) -> Tensor:
         """Logits of every scene.
@@ -105,7 +105,7 @@ class EmbeddedSceneJudge(EmbeddedJudge):
         torch.Tensor
             (B, classes); column i belongs to Places365 id ``config.classes[i]``.
         """
-        return self.head(self.features(pixels))
+        return self.head(self.pool(self.trunk(pixels)))
 
     def judge(self, pictures: Sequence[Picture], *, batch_size: int = 32) -> Scenes:
         """Tell the most likely scenes of each picture.

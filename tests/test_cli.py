@@ -1,0 +1,161 @@
+"""The command line as a user meets it: quick help, one clear line for bad input, the right exit code."""
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import soundfile
+
+
+def call(*arguments, timeout=300):
+    return subprocess.run(
+        [sys.executable, "-m", "soundit_geo.cli", *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        check=False,
+    )
+
+
+def tone(path, seconds=1.0, level=0.1):
+    time = np.arange(int(16000 * seconds)) / 16000
+    soundfile.write(path, level * np.sin(2 * np.pi * 440 * time), 16000)
+
+
+def csv(folder, rows, header="site,lon,lat,audio"):
+    path = folder / "sites.csv"
+    path.write_text("\n".join([header, *rows]) + "\n")
+    return path
+
+
+def test_importing_the_package_loads_nothing_heavy():
+    program = (
+        "import sys, soundit_geo, soundit_geo.cli; "
+        "print(sorted({'torch', 'geopandas', 'pandas', 'xarray', 'numpy', 'diffusers', 'folium'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_a_saved_cube_is_mapped_without_torch():
+    program = "import sys, soundit_geo.accessors, soundit_geo.maps; print('torch' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"
+
+
+@pytest.mark.parametrize("command", [[], ["run"], ["demo"], ["map"], ["score"], ["synth"], ["train", "preset"]])
+def test_every_command_explains_itself(command):
+    done = call(*command, "--help")
+    assert done.returncode == 0
+    assert "Usage" in done.stdout
+
+
+def bad_inputs():
+    def no_crs(folder):
+        import geopandas as gpd
+        from shapely import Point
+
+        tone(folder / "a.wav")
+        frame = gpd.GeoDataFrame({"audio": ["a.wav"]}, geometry=[Point(0, 0)])
+        frame.to_file(folder / "sites.gpkg")
+        return folder / "sites.gpkg", "CRS"
+
+    def polygon(folder):
+        import geopandas as gpd
+        from shapely import box
+
+        tone(folder / "a.wav")
+        frame = gpd.GeoDataFrame({"audio": ["a.wav"]}, geometry=[box(0, 0, 1, 1)], crs=4326)
+        frame.to_file(folder / "sites.geojson")
+        return folder / "sites.geojson", "Polygon"
+
+    def latitude(folder):
+        tone(folder / "a.wav")
+        return csv(folder, ["s,5,95,a.wav"]), "95"
+
+    def twice(folder):
+        tone(folder / "a.wav")
+        return csv(folder, ["s,0,0,a.wav", "s,1,1,a.wav"]), "'s'"
+
+    def outside(folder):
+        tone(folder.parent / "a.wav")
+        return csv(folder, ["s,0,0,../a.wav"]), "outside"
+
+    def absent(folder):
+        return folder / "none.geojson", "does not exist"
+
+    return [no_crs, polygon, latitude, twice, outside, absent]
+
+
+@pytest.mark.parametrize("make", bad_inputs(), ids=lambda make: make.__name__)
+def test_bad_sites_get_one_line_and_exit_2(tmp_path, make):
+    folder = tmp_path / "in"
+    folder.mkdir()
+    path, said = make(folder)
+    done = call("run", path, "--out", tmp_path / "out", "-q")
+    assert done.returncode == 2
+    assert len(done.stderr.strip().splitlines()) == 1
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_scenario_without_an_equals_sign_an_unknown_model_and_a_bad_folder(tmp_path):
+    tone(tmp_path / "a.wav")
+    path = csv(tmp_path, ["s,0,0,a.wav"])
+    (tmp_path / "file").write_text("x")
+    for arguments, said in (
+        (["--scenario", "plaza"], "NAME=PROMPT"),
+        (["--scenario", "=x"], "no name"),
+        (["--scenario", "a=x", "--scenario", "a=y"], "2 times"),
+        (["--model", "no-such-model"], "synthetic-city"),
+        (["--judges", "no-such-judges"], "synthetic-city"),
+        (["--draws", "0"], "draws"),
+        (["--out", str(tmp_path / "file" / "deeper")], "cannot be written"),
+    ):
+        out = [] if "--out" in arguments else ["--out", tmp_path / "out"]
+        done = call("run", path, *out, "-q", *arguments)
+        assert done.returncode == 2, done.stderr
+        assert len(done.stderr.strip().splitlines()) == 1, done.stderr
+        assert said in done.stderr
+
+
+@pytest.mark.slow
+def test_unusable_recordings_fail_alone_and_the_rest_is_done(tmp_path):
+    """One good site among six bad ones, one with a hostile name; exit 1, the good one mapped."""
+    tone(tmp_path / "good.wav")
+    (tmp_path / "text.wav").write_text("not a sound")
+    (tmp_path / "empty.wav").write_bytes(b"")
+    soundfile.write(tmp_path / "silent.wav", np.zeros(16000), 16000)
+    tone(tmp_path / "short.wav", 0.1)
+    soundfile.write(tmp_path / "nan.wav", np.full(16000, np.nan, np.float32), 16000, subtype="FLOAT")
+    hostile = "<img src=x onerror=alert(1)>{{7*7}}"
+    path = csv(
+        tmp_path,
+        [
+            f"{hostile},0,0,good.wav",
+            *(f"{name},0,0,{name}.wav" for name in ("text", "empty", "silent", "short", "nan", "absent")),
+        ],
+    )
+    out = tmp_path / "out"
+    done = call("run", path, "--out", out, "-q", "--draws", "1", "--steps", "2", "--json")
+    assert done.returncode == 1, done.stderr
+    answer = json.loads(done.stdout)
+    assert answer["sites"] == {"done": 1, "failed": 6, "pending": 0}
+    for name in ("text", "empty", "silent", "short", "nan", "absent"):
+        assert sum(line.startswith(f"{name}: ") for line in done.stderr.splitlines()) == 1
+    assert "Traceback" not in done.stderr
+    assert hostile not in (out / "map.html").read_text()
+
+    from soundit_geo.cube import DONE, FAILED, open_cube
+
+    cube = open_cube(out / "cube.zarr")
+    assert (cube["status"].sel(site=hostile) == DONE).all()
+    assert (cube["status"].sel(site="nan") == FAILED).all()
+    assert cube["perception"].sel(site="nan").isnull().all()
+
+    only_bad = csv(tmp_path, ["silent,0,0,silent.wav"])
+    done = call("run", only_bad, "--out", tmp_path / "out2", "-q", "--draws", "1", "--steps", "1")
+    assert done.returncode == 2
