@@ -25,7 +25,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from soundit_geo import __version__
+from soundit_geo import (
+    __version__,
+    accessors,  # noqa: F401 - registers cube.soundit
+)
 from soundit_geo.cube import DONE, FAILED, new_cube, open_cube, save_cube, write_cells
 from soundit_geo.errors import (
     AudioError,
@@ -113,7 +116,7 @@ class Study:
                 raise InputError(f"{name} is {value}; expected at least 1.")
         if not math.isfinite(guidance):
             raise InputError(f"guidance is {guidance}; expected a finite number, such as 4.0.")
-        self.sites = sites if _prepared(sites) else read_sites(sites, absent="keep")
+        self.sites = read_sites(sites, absent="keep")
         if self.sites.empty:
             raise SitesError("There are no sites. Expected at least one recording at coordinates.")
         self.scenarios = as_scenarios({AS_RECORDED: None} if scenarios is None else scenarios)
@@ -356,14 +359,14 @@ class Study:
             tokens=torch.stack([heard[site][0] for site, _, _ in cells]),
             summary=torch.stack([heard[site][1] for site, _, _ in cells]),
         )
-        images: list[Image.Image] = pipeline(
+        drawn: Any = pipeline(
             soundscape_embeds=embeds,
-            scenes=[prompts.loc[site, scenario] or None for site, scenario, _ in cells],
+            scenes=[str(prompts.loc[site, scenario]) or None for site, scenario, _ in cells],
             latents=torch.stack(noise),
             num_inference_steps=self.steps,
             guidance_scale=self.guidance,
-        ).images
-        return images
+        )
+        return list(drawn.images)
 
     def _score(
         self,
@@ -442,11 +445,6 @@ def _similarity(photo: Scores, scores: Scores, index: int) -> dict[str, float]:
         "pss_scene_top5": float(scene_overlap(*classes, 5)[0]),
         "pss_perception": float(perception_distance(photo.perception, scores.perception[row])[0]),
     }
-
-
-def _prepared(sites: object) -> bool:
-    """Whether this is a table that `read_sites` gave."""
-    return getattr(getattr(sites, "index", None), "name", None) == "site" and hasattr(sites, "geometry")
 
 
 def _brief(value: object) -> str:

@@ -45,7 +45,9 @@ def test_a_saved_cube_is_mapped_without_torch():
     assert done.stdout.strip() == "False"
 
 
-@pytest.mark.parametrize("command", [[], ["run"], ["demo"], ["map"], ["score"], ["synth"], ["train", "preset"]])
+@pytest.mark.parametrize(
+    "command", [[], ["run"], ["demo"], ["map"], ["score"], ["synth"], ["train", "preset"]]
+)
 def test_every_command_explains_itself(command):
     done = call(*command, "--help")
     assert done.returncode == 0

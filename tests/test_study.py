@@ -103,7 +103,7 @@ def test_killed_and_gone_on_with_equals_undisturbed(city, whole, tmp_path):
     assert pictures(tmp_path / "cut") == pictures(study.out)
     assert not list((tmp_path / "cut").rglob("*.draft"))
     for name in cube.data_vars:
-        if name != "photo" and name != "audio":
+        if name not in {"photo", "audio"}:
             np.testing.assert_array_equal(resumed[name], cube[name], err_msg=name)
 
 
@@ -123,7 +123,9 @@ def test_a_folder_of_another_study_is_refused(whole, city):
         sg.Study(city, out=study.out, **{**SETTINGS, "seed": 4}).run(progress=False)
 
 
-@pytest.mark.parametrize("change", [{"draws": 0}, {"batch_size": 0}, {"steps": 0}, {"guidance": float("nan")}])
+@pytest.mark.parametrize(
+    "change", [{"draws": 0}, {"batch_size": 0}, {"steps": 0}, {"guidance": float("nan")}]
+)
 def test_numbers_out_of_range_are_refused(city, tmp_path, change):
     with pytest.raises(InputError, match=next(iter(change))):
         sg.Study(city, out=tmp_path, **{**SETTINGS, **change})

@@ -32,13 +32,18 @@ def middle(scene, **levels):
 
 def mean_share(place, names, pictures=12):
     ids = [ELEMENT_IDS[name] for name in names]
-    return np.mean([element_share(render_picture(place, 64, variant)[1])[ids].sum() for variant in range(pictures)])
+    return np.mean(
+        [element_share(render_picture(place, 64, variant)[1])[ids].sum() for variant in range(pictures)]
+    )
 
 
 def test_names_are_those_of_the_data_sets():
     assert all(scene in PLACES365 for scene in SCENES)
     for name, index in ELEMENT_IDS.items():
-        assert name in ADE20K[index].replace(";", ",").split(", ") or name in ADE20K[index], (name, ADE20K[index])
+        assert name in ADE20K[index].replace(";", ",").split(", ") or name in ADE20K[index], (
+            name,
+            ADE20K[index],
+        )
 
 
 @given(places)
@@ -89,13 +94,17 @@ def test_more_of_a_level_shows_as_more_of_its_elements(scene, level, names):
 
 
 def test_night_is_darker_than_noon():
-    noon, night = (render_picture(Place("plaza", 0, 0.3, 0.5, 0, 0.5, hour=hour))[0].mean() for hour in (12, 23))
+    noon, night = (
+        render_picture(Place("plaza", 0, 0.3, 0.5, 0, 0.5, hour=hour))[0].mean() for hour in (12, 23)
+    )
     assert night < 0.75 * noon
 
 
 def test_traffic_depresses_and_water_pleases():
     def scores(place):
-        return np.mean([perceive(place, element_share(render_picture(place, 64, v)[1])) for v in range(8)], axis=0)
+        return np.mean(
+            [perceive(place, element_share(render_picture(place, 64, v)[1])) for v in range(8)], axis=0
+        )
 
     quiet, busy = scores(middle("street", traffic=0.0)), scores(middle("street", traffic=1.0))
     assert busy[4] > quiet[4]
@@ -167,7 +176,9 @@ def test_a_written_city_can_be_written_again_bit_for_bit(tmp_path):
 
     write_city(tmp_path / "a", 13, 3, masks=True, workers=1)
     write_city(tmp_path / "b", 13, 3, masks=True, workers=2)
-    names = sorted(str(path.relative_to(tmp_path / "a")) for path in (tmp_path / "a").rglob("*") if path.is_file())
+    names = sorted(
+        str(path.relative_to(tmp_path / "a")) for path in (tmp_path / "a").rglob("*") if path.is_file()
+    )
     same, different, missing = filecmp.cmpfiles(tmp_path / "a", tmp_path / "b", names, shallow=False)
     assert (sorted(same), different, missing) == (names, [], [])
     sites = read_sites(tmp_path / "a" / "sites.geojson")
@@ -181,4 +192,6 @@ def test_the_committed_sample_is_what_the_command_makes(tmp_path, repository):
     names = sorted(str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if path.is_file())
     _, different, missing = filecmp.cmpfiles(tmp_path, repository / "sample_data", names, shallow=False)
     assert (different, missing) == ([], [])
-    assert sum(path.stat().st_size for path in (repository / "sample_data").rglob("*") if path.is_file()) < 8e6
+    assert (
+        sum(path.stat().st_size for path in (repository / "sample_data").rglob("*") if path.is_file()) < 8e6
+    )

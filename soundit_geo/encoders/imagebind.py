@@ -410,7 +410,7 @@ class _TextHead(nn.Module):
 # ---------------------------------------------------------------------------------------------------- model
 
 
-class ImageBindModel(ModelMixin, ConfigMixin):  # type: ignore[misc]
+class ImageBindModel(ModelMixin, ConfigMixin):
     """Sound, scene prompts and pictures into one space.
 
     Every modality goes ``preprocessor → trunk → head → postprocessor``; the parts carry the published
@@ -456,7 +456,7 @@ class ImageBindModel(ModelMixin, ConfigMixin):  # type: ignore[misc]
     The defaults are those of the published model. Its stochastic depth in training is not built in.
     """
 
-    _no_split_modules = ["Block"]  # type: ignore[assignment]  # noqa: RUF012 - diffusers reads it
+    _no_split_modules = ["Block"]  # noqa: RUF012 - diffusers reads it
     config: Any
     modality_heads: Any  # torch's typing knows no layer by its place
 

@@ -6,7 +6,7 @@ import csv
 import logging
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
@@ -77,7 +77,7 @@ def fit(
     plan: Plan,
     folder: Path,
     name: str,
-) -> nn.Module:
+) -> Any:
     """Train a module, or go on where an earlier run stopped.
 
     Parameters
@@ -140,7 +140,7 @@ def fit(
                 group["lr"] = plan.rate_at(step)
             parts = losses(torch.Generator().manual_seed(step))
             optimiser.zero_grad(set_to_none=True)
-            parts["loss"].backward()  # type: ignore[no-untyped-call]
+            parts["loss"].backward()
             torch.nn.utils.clip_grad_norm_(model.parameters(), plan.clip)
             optimiser.step()
             average.update_parameters(model)
@@ -156,5 +156,4 @@ def fit(
                 saved = time.monotonic()
     if start < plan.steps:
         save(plan.steps)
-    trained: nn.Module = average.module
-    return trained.eval()
+    return average.module.eval()

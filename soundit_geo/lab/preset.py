@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -23,12 +23,13 @@ from soundit_geo.synthetic_city.place import LEVELS, SCENES
 from soundit_geo.synthetic_city.words import NAMES, caption
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from torch import Tensor
 
     from soundit_geo.encoders import ImageBindModel
     from soundit_geo.pss.embedded import EmbeddedJudge
+    from soundit_geo.soundit.autoencoder import FoldingAutoencoder
     from soundit_geo.synthetic_city.place import Place
 
 TRAIN_SEED, TEST_SEED = 1, 2
@@ -139,12 +140,8 @@ def vae(shop: Workshop, steps: int = 1800) -> None:
     )
     with torch.inference_mode():
         latents = trained.encode(_pixels(pictures[:512])).latent_dist.mean
-        test = _pixels(np.load(shop.test / "pictures.npy", mmap_mode="r")[:512])
-        again = trained.decode(trained.encode(test).latent_dist.mean).sample.clamp(-1, 1)
-        error = ((again - test) / 2).square().mean(dim=(1, 2, 3))
     trained.register_to_config(scaling_factor=float(1 / latents.std()), shift_factor=float(latents.mean()))
-    figures = {"psnr_db": float((-10 * error.log10()).mean()), "steps": steps}
-    _ship(trained, shop.preset / "vae", figures)
+    _ship(trained, shop.preset / "vae", {**_reconstruction(trained, shop), "steps": steps})
 
 
 def encoder(shop: Workshop, steps: int = 800) -> None:
@@ -240,101 +237,137 @@ def _scene_vectors(model: ImageBindModel) -> Tensor:
     return torch.stack(vectors)
 
 
-def judges(shop: Workshop, steps: tuple[int, int, int] = (1000, 500, 700)) -> None:
-    """Train the three judges on pictures with known masks, scenes and scores.
+def elements(shop: Workshop, steps: int = 1000) -> None:
+    """Train the element judge on exact masks.
 
     Parameters
     ----------
     shop : Workshop
         Where.
-    steps : tuple of int, optional
-        Optimiser steps of elements (16 pictures each), scenes and perception (32 pictures each).
+    steps : int, optional
+        Optimiser steps of 16 pictures.
     """
-    from soundit_geo.classes import PLACES365
     from soundit_geo.pss.elements import EmbeddedElementJudge
-    from soundit_geo.pss.perception import EmbeddedPerceptionJudge
-    from soundit_geo.pss.scenes import EmbeddedSceneJudge
-    from soundit_geo.synthetic_city.perception import perceive
-    from soundit_geo.synthetic_city.picture import ELEMENT_IDS, element_share
+    from soundit_geo.synthetic_city.picture import ELEMENT_IDS
 
     data(shop)
-    every = city_data.VARIANTS
     pictures = np.load(shop.train / "pictures.npy", mmap_mode="r")
     masks = np.load(shop.train / "masks.npy", mmap_mode="r")
-    unseen = np.load(shop.test / "pictures.npy", mmap_mode="r")[:1000]
-    unseen_masks = np.load(shop.test / "masks.npy", mmap_mode="r")[:1000]
-    places, test = city_data.load_places(shop.train), city_data.load_places(shop.test)
-    labels, unseen_labels = _truth(places)[0], _truth(test)[0].repeat_interleave(every)[:1000]
-    panel = np.random.default_rng(TRAIN_SEED)
-
-    def felt(given: list[Place], drawn: np.ndarray, rng: np.random.Generator | None) -> Tensor:
-        scores = [perceive(given[row // every], element_share(mask), rng) for row, mask in enumerate(drawn)]
-        return torch.from_numpy(np.stack(scores))
-
     ids = sorted(ELEMENT_IDS.values())
     index = torch.full((150,), -100)
     index[ids] = torch.arange(len(ids))
-    stages, folder = shop.work / "stages", shop.preset / "judges"
-    pixels = _pixels(unseen)
+    model = EmbeddedElementJudge(classes=ids)
 
-    def in_pieces(model: torch.nn.Module) -> Tensor:
-        with torch.inference_mode():
-            return torch.cat([model(piece) for piece in pixels.split(50)])
-
-    elements = EmbeddedElementJudge(classes=ids)
-
-    def element_losses(generator: torch.Generator) -> dict[str, Tensor]:
+    def losses(generator: torch.Generator) -> dict[str, Tensor]:
         rows = _rows(generator, len(pictures), 16)
         target = index[torch.from_numpy(masks[rows]).long()]
-        return {"loss": functional.cross_entropy(elements(_worn(_pixels(pictures[rows]), generator)), target)}
+        return {"loss": functional.cross_entropy(model(_worn(_pixels(pictures[rows]), generator)), target)}
 
-    plans = [Plan(count, rate=2e-3, average=0.99) for count in steps]
-    best = fit(elements, element_losses, plans[0], stages, "elements")
+    best = _judge(shop, model, losses, Plan(steps, rate=2e-3, average=0.99), "elements")
+    unseen = _pixels(np.load(shop.test / "pictures.npy", mmap_mode="r")[:1000])
     with torch.inference_mode():
-        guess = torch.cat([best(piece).argmax(dim=1) for piece in pixels.split(50)])
-    true = index[torch.from_numpy(unseen_masks).long()]
+        guess = torch.cat([best(piece).argmax(dim=1) for piece in unseen.split(50)])
+    true = index[torch.from_numpy(np.load(shop.test / "masks.npy", mmap_mode="r")[:1000]).long()]
     overlap = []
     for element in range(len(ids)):
         either = ((guess == element) | (true == element)).sum().item()
         if (true == element).any():
             overlap.append(((guess == element) & (true == element)).sum().item() / either)
-    best.fit_world(_world(best, pictures))
-    _ship(
-        best,
-        folder / "elements",
-        {"steps": steps[0], "mean_iou": float(np.mean(overlap)), "classes": len(overlap)},
-    )
+    figures = {"steps": steps, "mean_iou": float(np.mean(overlap)), "classes": len(overlap)}
+    _ship(best, shop.preset / "judges" / "elements", figures)
 
-    scenes = EmbeddedSceneJudge(classes=[PLACES365.index(scene) for scene in SCENES])
 
-    def scene_losses(generator: torch.Generator) -> dict[str, Tensor]:
+def scenes(shop: Workshop, steps: int = 500) -> None:
+    """Train the scene judge on the known scenes.
+
+    Parameters
+    ----------
+    shop : Workshop
+        Where.
+    steps : int, optional
+        Optimiser steps of 32 pictures.
+    """
+    from soundit_geo.classes import PLACES365
+    from soundit_geo.pss.scenes import EmbeddedSceneJudge
+
+    data(shop)
+    pictures = np.load(shop.train / "pictures.npy", mmap_mode="r")
+    every = city_data.VARIANTS
+    labels = _truth(city_data.load_places(shop.train))[0].repeat_interleave(every)
+    model = EmbeddedSceneJudge(classes=[PLACES365.index(scene) for scene in SCENES])
+
+    def losses(generator: torch.Generator) -> dict[str, Tensor]:
         rows = _rows(generator, len(pictures), 32)
-        guess = scenes(_worn(_pixels(pictures[rows]), generator))
-        return {"loss": functional.cross_entropy(guess, labels[rows // every])}
+        guess = model(_worn(_pixels(pictures[rows]), generator))
+        return {"loss": functional.cross_entropy(guess, labels[rows])}
 
-    best = fit(scenes, scene_losses, plans[1], stages, "scenes")
-    right = float((in_pieces(best).argmax(dim=1) == unseen_labels).float().mean())
-    best.fit_world(_world(best, pictures), (labels.repeat_interleave(every))[:: len(pictures) // 2400])
-    _ship(best, folder / "scenes", {"steps": steps[1], "accuracy": right})
+    best = _judge(shop, model, losses, Plan(steps, rate=2e-3, average=0.99), "scenes", labels)
+    unseen = _pixels(np.load(shop.test / "pictures.npy", mmap_mode="r")[:1000])
+    true = _truth(city_data.load_places(shop.test))[0].repeat_interleave(every)[:1000]
+    with torch.inference_mode():
+        guess = torch.cat([best(piece).argmax(dim=1) for piece in unseen.split(50)])
+    figures = {"steps": steps, "accuracy": float((guess == true).float().mean())}
+    _ship(best, shop.preset / "judges" / "scenes", figures)
 
-    perception = EmbeddedPerceptionJudge()
-    scores = felt(places, masks, panel)
 
-    def perception_losses(generator: torch.Generator) -> dict[str, Tensor]:
+def perception(shop: Workshop, steps: int = 700) -> None:
+    """Train the perception judge on scores of the documented formula, with the noise of a panel.
+
+    Parameters
+    ----------
+    shop : Workshop
+        Where.
+    steps : int, optional
+        Optimiser steps of 32 pictures.
+    """
+    from soundit_geo.pss.perception import EmbeddedPerceptionJudge
+    from soundit_geo.synthetic_city.perception import perceive
+    from soundit_geo.synthetic_city.picture import element_share
+
+    data(shop)
+    pictures = np.load(shop.train / "pictures.npy", mmap_mode="r")
+
+    def felt(folder: Path, count: int | None, rng: np.random.Generator | None) -> Tensor:
+        places = city_data.load_places(folder)
+        masks = np.load(folder / "masks.npy", mmap_mode="r")[:count]
+        every = city_data.VARIANTS
+        rows = [perceive(places[row // every], element_share(mask), rng) for row, mask in enumerate(masks)]
+        return torch.from_numpy(np.stack(rows))
+
+    scores = felt(shop.train, None, np.random.default_rng(TRAIN_SEED))
+    model = EmbeddedPerceptionJudge()
+
+    def losses(generator: torch.Generator) -> dict[str, Tensor]:
         rows = _rows(generator, len(pictures), 32)
-        return {
-            "loss": functional.mse_loss(perception(_worn(_pixels(pictures[rows]), generator)), scores[rows])
-        }
+        return {"loss": functional.mse_loss(model(_worn(_pixels(pictures[rows]), generator)), scores[rows])}
 
-    best = fit(perception, perception_losses, plans[2], stages, "perception")
-    true = felt(test, unseen_masks, None)
-    unexplained = (in_pieces(best) - true).square().mean(dim=0) / true.var(dim=0)
-    best.fit_world(_world(best, pictures))
-    _ship(
-        best,
-        folder / "perception",
-        {"steps": steps[2], "r2": [round(1 - float(part), 4) for part in unexplained]},
-    )
+    best = _judge(shop, model, losses, Plan(steps, rate=2e-3, average=0.99), "perception")
+    true = felt(shop.test, 1000, None)
+    unseen = _pixels(np.load(shop.test / "pictures.npy", mmap_mode="r")[:1000])
+    with torch.inference_mode():
+        guess = torch.cat([best(piece) for piece in unseen.split(50)])
+    unexplained = (guess - true).square().mean(dim=0) / true.var(dim=0)
+    figures = {"steps": steps, "r2": [round(1 - float(part), 4) for part in unexplained]}
+    _ship(best, shop.preset / "judges" / "perception", figures)
+
+
+def _judge(
+    shop: Workshop,
+    model: EmbeddedJudge,
+    losses: Callable[[torch.Generator], dict[str, Tensor]],
+    plan: Plan,
+    name: str,
+    groups: Tensor | None = None,
+) -> Any:
+    """Train a judge, then show it 2,400 training pictures, a third of them worn: what it calls its world."""
+    best = fit(model, losses, plan, shop.work / "stages", name)
+    pictures = np.load(shop.train / "pictures.npy", mmap_mode="r")
+    step = len(pictures) // 2400
+    seen = _worn(_pixels(pictures[::step]), torch.Generator().manual_seed(0))
+    with torch.inference_mode():
+        features = torch.cat([best.features(piece) for piece in seen.split(50)])
+    best.fit_world(features, None if groups is None else groups[::step])
+    return best
 
 
 def _worn(pixels: Tensor, generator: torch.Generator) -> Tensor:
@@ -344,11 +377,59 @@ def _worn(pixels: Tensor, generator: torch.Generator) -> Tensor:
     return torch.where(torch.rand(len(pixels), 1, 1, 1, generator=generator) < 0.35, worn, pixels)
 
 
-def _world(model: EmbeddedJudge, pictures: np.ndarray) -> Tensor:
-    """Features of some 2,400 pictures of the training city, a third of them worn: what the judge calls its world."""
-    seen = _worn(_pixels(pictures[:: len(pictures) // 2400]), torch.Generator().manual_seed(0))
+def decoder(shop: Workshop, steps: int = 1500) -> None:
+    """Sharpen the autoencoder's decoder while its encoder, and with it every cached latent, stays as it is.
+
+    To the errors of pixels and edges comes a perceptual one: the distance of the feature maps of the element
+    judge's trunk at a quarter of the picture's size and below.
+
+    Parameters
+    ----------
+    shop : Workshop
+        Where.
+    steps : int, optional
+        Optimiser steps of 8 whole pictures.
+    """
+    from soundit_geo.pss.elements import EmbeddedElementJudge
+    from soundit_geo.soundit.autoencoder import DEVIATION, FoldingAutoencoder
+
+    pictures = np.load(shop.train / "pictures.npy", mmap_mode="r")
+    model = FoldingAutoencoder.from_pretrained(shop.preset / "vae").float()
+    eye = EmbeddedElementJudge.from_pretrained(shop.preset / "judges" / "elements").float().eval()
+    for frozen in (model.encoder, eye):
+        frozen.requires_grad_(requires_grad=False)
+
+    def losses(generator: torch.Generator) -> dict[str, Tensor]:
+        real = _pixels(pictures[_rows(generator, len(pictures), 8)])
+        with torch.no_grad():
+            mean = model.encode(real).latent_dist.mean
+            seen = eye.trunk(real)
+        drawn = model.decode(mean + DEVIATION * torch.randn(mean.shape, generator=generator)).sample
+        pixel = functional.l1_loss(drawn, real)
+        edges = functional.l1_loss(drawn.diff(dim=2), real.diff(dim=2))
+        edges = edges + functional.l1_loss(drawn.diff(dim=3), real.diff(dim=3))
+        pairs = zip(eye.trunk(drawn), seen, strict=True)
+        look = sum(functional.l1_loss(ours, theirs) / theirs.abs().mean() for ours, theirs in pairs)
+        return {
+            "loss": pixel + edges + 0.1 * look,
+            "pixel": pixel.detach(),
+            "edges": edges.detach(),
+            "look": torch.as_tensor(look).detach(),
+        }
+
+    trained = fit(
+        model, losses, Plan(steps, rate=6e-4, decay=0.0, average=0.995), shop.work / "stages", "decoder"
+    )
+    _ship(trained, shop.preset / "vae", {**_reconstruction(trained, shop), "decoder_steps": steps})
+
+
+def _reconstruction(vae: FoldingAutoencoder, shop: Workshop) -> dict[str, float]:
+    """Mean PSNR of unseen pictures after the round trip."""
+    test = _pixels(np.load(shop.test / "pictures.npy", mmap_mode="r")[:512])
     with torch.inference_mode():
-        return torch.cat([model.features(piece) for piece in seen.split(50)])
+        again = [vae.decode(vae.encode(part).latent_dist.mean).sample.clamp(-1, 1) for part in test.split(32)]
+    error = ((torch.cat(again) - test) / 2).square().mean(dim=(1, 2, 3))
+    return {"psnr_db": float((-10 * error.log10()).mean())}
 
 
 CAPTIONS = 8
@@ -468,7 +549,7 @@ def soundit(shop: Workshop, steps: int = 2600) -> None:
     scheduler.save_pretrained(shop.preset / "scheduler")
 
 
-def _ship(model: torch.nn.Module, folder: Path, figures: dict[str, object]) -> None:
+def _ship(model: Any, folder: Path, figures: Mapping[str, object]) -> None:
     """Write a component in half precision, with its measured figures beside it."""
     model.half().save_pretrained(folder)
     model.float()
@@ -481,7 +562,10 @@ STAGES: dict[str, Callable[[Workshop], None]] = {
     "sounds": sounds,
     "vae": vae,
     "encoder": encoder,
-    "judges": judges,
+    "elements": elements,
+    "scenes": scenes,
+    "perception": perception,
+    "decoder": decoder,
     "embed": embed,
     "soundit": soundit,
 }

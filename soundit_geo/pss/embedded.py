@@ -117,7 +117,7 @@ class EmbeddedJudge(ModelMixin, ConfigMixin):
     is outside. Before `fit_world` the threshold is infinite: an unfitted judge flags nothing.
     """
 
-    config_name = "config.json"  # type: ignore[assignment]
+    config_name = "config.json"
     trunk: Trunk
     feature_mean: Tensor
     feature_precision: Tensor

@@ -41,8 +41,8 @@ class ResidualBlock(nn.Module):
         super().__init__()
         self.first = nn.Conv2d(channels, channels, 3, padding=1)
         self.second = nn.Conv2d(channels, channels, 3, padding=1)
-        nn.init.zeros_(self.second.weight)
-        nn.init.zeros_(self.second.bias)
+        for parameter in self.second.parameters():
+            nn.init.zeros_(parameter)
 
     def forward(self, x: Tensor) -> Tensor:
         """Refine a feature map.
@@ -85,9 +85,9 @@ class FoldingAutoencoder(ModelMixin, ConfigMixin):
         coarse_channels: int = 128,
         encoder_blocks: int = 2,
         decoder_blocks: int = 3,
-        sample_size: int = 128,
-        scaling_factor: float = 1.0,
-        shift_factor: float = 0.0,
+        sample_size: int = 128,  # noqa: ARG002 - kept in the config
+        scaling_factor: float = 1.0,  # noqa: ARG002 - kept in the config
+        shift_factor: float = 0.0,  # noqa: ARG002 - kept in the config
     ) -> None:
         super().__init__()
         pixels, fine, coarse = 3 * FOLD**2, fine_channels, coarse_channels

@@ -9,7 +9,6 @@ from os import PathLike
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol, Self, runtime_checkable
 
-import numpy as np
 import torch
 from diffusers import DiffusionPipeline
 from diffusers.image_processor import VaeImageProcessor
@@ -52,11 +51,11 @@ class Encoder(Protocol):
 class _Batch(NamedTuple):
     """Embedded conditions of one call; true in a mask where something is missing."""
 
-    tokens: Tensor            # (B, L, d_s)
-    summary: Tensor           # (B, d_s)
-    scene: Tensor             # (B, d_c)
-    no_soundscape: Tensor     # (B,)
-    no_scene: Tensor          # (B,)
+    tokens: Tensor  # (B, L, d_s)
+    summary: Tensor  # (B, d_s)
+    scene: Tensor  # (B, d_c)
+    no_soundscape: Tensor  # (B,)
+    no_scene: Tensor  # (B,)
 
 
 class SounDiTPipeline(DiffusionPipeline):
@@ -122,7 +121,7 @@ class SounDiTPipeline(DiffusionPipeline):
                 f"Model {name!r} is neither an embedded preset ({', '.join(presets())}), nor a folder, nor a hub id "
                 "of the form owner/name."
             )
-        return super().from_pretrained(name, **kwargs)  # type: ignore[no-any-return]
+        return super().from_pretrained(name, **kwargs)
 
     @property
     def downscale(self) -> int:
@@ -148,7 +147,8 @@ class SounDiTPipeline(DiffusionPipeline):
         scene_embeds: Tensor | None = None,
         output_type: str = "pil",
         return_dict: bool = True,
-        callback_on_step_end: Callable[[Any, int, Tensor, dict[str, Tensor]], dict[str, Tensor]] | None = None,
+        callback_on_step_end: Callable[[Any, int, Tensor, dict[str, Tensor]], dict[str, Tensor]]
+        | None = None,
         callback_on_step_end_tensor_inputs: Sequence[str] = ("latents",),
     ) -> ImagePipelineOutput | tuple[Any]:
         """Draw one landscape per soundscape and scene.
@@ -198,14 +198,16 @@ class SounDiTPipeline(DiffusionPipeline):
         """
         separate = (soundscape_guidance_scale, scene_guidance_scale)
         if (separate[0] is None) != (separate[1] is None):
-            raise InputError("Separate guidance needs both soundscape_guidance_scale and scene_guidance_scale.")
+            raise InputError(
+                "Separate guidance needs both soundscape_guidance_scale and scene_guidance_scale."
+            )
         if output_type not in ("pil", "np", "pt", "latent"):
             raise InputError(f"output_type is {output_type!r}; expected 'pil', 'np', 'pt' or 'latent'.")
         unknown = set(callback_on_step_end_tensor_inputs) - set(self._callback_tensor_inputs)
         if unknown:
             raise InputError(f"The callback cannot have {', '.join(sorted(unknown))}; there is 'latents'.")
         batch = self._embed(soundscapes, scenes, soundscape_embeds, scene_embeds)
-        latents = self._first_noise(len(batch.scene), generator, latents)                  # (B, C, H, W)
+        latents = self._first_noise(len(batch.scene), generator, latents)  # (B, C, H, W)
 
         device = self._execution_device
         self.scheduler.set_timesteps(num_inference_steps, device=device)
@@ -227,7 +229,7 @@ class SounDiTPipeline(DiffusionPipeline):
         if output_type != "latent":
             shift = getattr(self.vae.config, "shift_factor", None) or 0.0
             raw = latents / self.vae.config.scaling_factor + shift
-            pixels = self.vae.decode(raw.to(self.vae.dtype)).sample                        # (B, 3, 8H, 8W)
+            pixels = self.vae.decode(raw.to(self.vae.dtype)).sample  # (B, 3, 8H, 8W)
             images = self.image_processor.postprocess(pixels.float(), output_type=output_type)
         self.maybe_free_model_hooks()
         return ImagePipelineOutput(images=images) if return_dict else (images,)
@@ -291,62 +293,62 @@ class SounDiTPipeline(DiffusionPipeline):
                 raise InputError(f"Both {name} and their embeddings came; give one of them.")
         if isinstance(soundscapes, str | PathLike):
             soundscapes = [soundscapes]
-        if isinstance(soundscapes, np.ndarray | Tensor) and soundscapes.ndim == 1:
+        if getattr(soundscapes, "ndim", None) == 1:
             raise InputError("One waveform came where a list of soundscapes was expected: give [waveform].")
-        counts = {
-            name: len(value)
-            for name, value in (
-                ("soundscapes", soundscapes),
-                ("soundscape_embeds", None if soundscape_embeds is None else soundscape_embeds.summary),
-                ("scenes", None if isinstance(scenes, str) else scenes),
-                ("scene_embeds", scene_embeds),
-            )
-            if value is not None
-        }
-        if not counts and isinstance(scenes, str):
-            counts = {"scenes": 1}
-        if not counts or 0 in counts.values():
-            raise InputError("Nothing to draw from: give soundscapes, scenes or both, at least one of each.")
-        if len(set(counts.values())) > 1:
-            said = ", ".join(f"{number} {name}" for name, number in counts.items())
-            raise InputError(f"Lengths disagree: {said}. Give one scene (or None) per soundscape.")
-        count = next(iter(counts.values()))
+        count = _common_length(
+            soundscapes=soundscapes,
+            soundscape_embeds=None if soundscape_embeds is None else soundscape_embeds.summary,
+            scenes=scenes,
+            scene_embeds=scene_embeds,
+        )
         if isinstance(scenes, str):
             scenes = [scenes] * count
-
-        config, device = self.transformer.config, self._execution_device
-        no_soundscape = torch.zeros(count, dtype=torch.bool, device=device)
-        no_scene = torch.zeros(count, dtype=torch.bool, device=device)
-        if soundscape_embeds is not None:
-            tokens, summary = soundscape_embeds.tokens.to(device), soundscape_embeds.summary.to(device)
-        else:
-            given = [value for value in soundscapes or () if value is not None]
-            no_soundscape[:] = torch.tensor([value is None for value in soundscapes or [None] * count])
-            heard = self.encoder.encode_soundscapes(given, self.config.soundscape_tokens) if given else None
-            length = heard.tokens.shape[1] if heard is not None else 1
-            tokens = torch.zeros(count, length, config.token_dim, device=device)
-            summary = torch.zeros(count, config.summary_dim, device=device)
-            if heard is not None:
-                tokens[~no_soundscape] = heard.tokens.to(tokens)
-                summary[~no_soundscape] = heard.summary.to(summary)
-        if scene_embeds is not None:
-            scene = scene_embeds.to(device)
-        else:
-            no_scene[:] = torch.tensor([value is None for value in scenes or [None] * count])
-            distinct = list(dict.fromkeys(value for value in scenes or () if value is not None))
-            scene = torch.zeros(count, config.scene_dim, device=device)
-            if distinct:
-                known = self.encoder.encode_scenes(distinct).to(scene)
-                rows = [distinct.index(value) for value in scenes or () if value is not None]
-                scene[~no_scene] = known[rows]
+        tokens, summary, no_soundscape = self._hear(soundscapes, soundscape_embeds, count)
+        scene, no_scene = self._read(scenes, scene_embeds, count)
+        config = self.transformer.config
         for name, value, shape in (
-            ("soundscape tokens", tokens, (count, tokens.shape[1], config.token_dim)),
+            ("soundscape tokens", tokens, (count, *tokens.shape[1:-1], config.token_dim)),
             ("soundscape summary", summary, (count, config.summary_dim)),
             ("scene embeddings", scene, (count, config.scene_dim)),
         ):
             if tuple(value.shape) != shape:
                 raise InputError(f"{name} have shape {tuple(value.shape)}; this model expects {shape}.")
         return _Batch(tokens, summary, scene, no_soundscape, no_scene)
+
+    def _hear(
+        self, soundscapes: Sequence[Any] | None, ready: Soundscapes | None, count: int
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Soundscape tokens, summary, and where there is none."""
+        config, device = self.transformer.config, self._execution_device
+        missing = torch.zeros(count, dtype=torch.bool, device=device)
+        if ready is not None:
+            return ready.tokens.to(device), ready.summary.to(device), missing
+        missing[:] = torch.tensor([value is None for value in soundscapes or [None] * count])
+        given = [value for value in soundscapes or () if value is not None]
+        if not given:
+            empty = torch.zeros(count, 1, config.token_dim, device=device)
+            return empty, torch.zeros(count, config.summary_dim, device=device), missing
+        heard = self.encoder.encode_soundscapes(given, self.config.soundscape_tokens)
+        tokens = torch.zeros(count, *heard.tokens.shape[1:], device=device)
+        summary = torch.zeros(count, heard.summary.shape[-1], device=device)
+        tokens[~missing], summary[~missing] = heard.tokens.to(tokens), heard.summary.to(summary)
+        return tokens, summary, missing
+
+    def _read(
+        self, scenes: Sequence[str | None] | None, ready: Tensor | None, count: int
+    ) -> tuple[Tensor, Tensor]:
+        """Scene embeddings, each distinct prompt read once, and where there is none."""
+        device = self._execution_device
+        missing = torch.zeros(count, dtype=torch.bool, device=device)
+        if ready is not None:
+            return ready.to(device), missing
+        missing[:] = torch.tensor([value is None for value in scenes or [None] * count])
+        distinct = list(dict.fromkeys(value for value in scenes or () if value is not None))
+        scene = torch.zeros(count, self.transformer.config.scene_dim, device=device)
+        if distinct:
+            known = self.encoder.encode_scenes(distinct).to(scene)
+            scene[~missing] = known[[distinct.index(value) for value in scenes or () if value is not None]]
+        return scene, missing
 
     def _first_noise(self, count: int, generator: Generators, latents: Tensor | None) -> Tensor:
         """The given noise, checked, or new noise, (B, C, H, W)."""
@@ -361,3 +363,18 @@ class SounDiTPipeline(DiffusionPipeline):
         sources = list(generator) if isinstance(generator, Sequence) else generator
         noise: Tensor = randn_tensor(shape, generator=sources, device=self._execution_device)
         return noise
+
+
+def _common_length(**inputs: Sequence[Any] | Tensor | str | None) -> int:
+    """The length that all given inputs share; a single string goes with any."""
+    counts = {
+        name: len(value) for name, value in inputs.items() if value is not None and not isinstance(value, str)
+    }
+    if not counts and any(isinstance(value, str) for value in inputs.values()):
+        return 1
+    if not counts or 0 in counts.values():
+        raise InputError("Nothing to draw from: give soundscapes, scenes or both, at least one of each.")
+    if len(set(counts.values())) > 1:
+        said = ", ".join(f"{number} {name}" for name, number in counts.items())
+        raise InputError(f"Lengths disagree: {said}. Give one scene (or None) per soundscape.")
+    return next(iter(counts.values()))

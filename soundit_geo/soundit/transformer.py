@@ -7,7 +7,7 @@ DiT's names and shapes, so that DiT's weights load.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
 from diffusers.configuration_utils import ConfigMixin, register_to_config
@@ -275,7 +275,8 @@ class SounDiTBlock(nn.Module):
         torch.Tensor
             (B, N, D).
         """
-        weight, bias = self.adaLN_modulation[1].weight.chunk(2), self.adaLN_modulation[1].bias.chunk(2)
+        modulation = cast("nn.Linear", self.adaLN_modulation[1])
+        weight, bias = modulation.weight.chunk(2), modulation.bias.chunk(2)
         by_time = functional.linear(functional.silu(time), weight[0], bias[0])            # (B, 3 D)
         scene_time = self.scene_time(time, given.scene)                                   # (B, D)
         by_scene = functional.linear(functional.silu(scene_time), weight[1], bias[1])     # (B, 3 D)
@@ -442,20 +443,17 @@ class SounDiTTransformer2DModel(ModelMixin, ConfigMixin):
 
     def _initialise(self) -> None:
         """DiT's start: Xavier for its linear maps, zero for every gate and the last map (AdaLN-Zero)."""
-        embed = self.x_embedder.proj
-        nn.init.xavier_uniform_(embed.weight.flatten(1))
-        nn.init.zeros_(embed.bias)
-        for index in (0, 2):
-            nn.init.normal_(self.t_embedder.mlp[index].weight, std=0.02)
-        for block in self.blocks:
-            for linear in (block.attn.qkv, block.attn.proj, block.mlp.fc1, block.mlp.fc2):
-                nn.init.xavier_uniform_(linear.weight)
-                nn.init.zeros_(linear.bias)
-        for layer in (*(block.adaLN_modulation[1] for block in self.blocks), self.final_layer.adaLN_modulation[1]):
-            nn.init.zeros_(layer.weight)
-            nn.init.zeros_(layer.bias)
-        nn.init.zeros_(self.final_layer.linear.weight)
-        nn.init.zeros_(self.final_layer.linear.bias)
+        zeros, xavier = nn.init.zeros_, nn.init.xavier_uniform_
+        xavier(self.x_embedder.proj.weight.flatten(1))
+        zeros(cast("Tensor", self.x_embedder.proj.bias))
+        for layer in self.t_embedder.mlp.modules():
+            if isinstance(layer, nn.Linear):
+                nn.init.normal_(layer.weight, std=0.02)
+        for name, parameter in self.named_parameters():
+            if name.startswith("blocks") and (".attn." in name or ".mlp." in name):
+                zeros(parameter) if name.endswith("bias") else xavier(parameter)
+            elif "adaLN_modulation" in name or name.startswith("final_layer"):
+                zeros(parameter)
 
     def conditions(
         self,

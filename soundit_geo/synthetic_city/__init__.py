@@ -6,7 +6,7 @@ it says anything about a real place.
 ==============  ==============================================================
 ``place``       the few numbers from which everything follows
 ``picture``     street-level view and exact element mask (`scenery` draws)
-``sound``       ten seconds of soundscape (`sources` makes)
+``sound``       ten seconds of soundscape (`sources` makes, from `waves`)
 ``perception``  six scores by a documented formula
 ``words``       scene prompts
 ``city``        a harbour city: base map, sites with smoothly varying states

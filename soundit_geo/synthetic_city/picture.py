@@ -10,6 +10,7 @@ widths at the lower edge, 0 = middle) appears at ``x = vanish + u / z``, ``y = h
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -237,7 +238,7 @@ class Painter:
         """
         top = self.horizon if top is None else top
         edges = np.linspace(top, 1.0, 13)
-        for index, (upper, lower) in enumerate(zip(edges[:-1], edges[1:], strict=True)):
+        for index, (upper, lower) in enumerate(pairwise(edges)):
             factor = 1.06 - 0.012 * index
             tone = (colour[0] * factor, colour[1] * factor, colour[2] * factor)
             self.box(0.0, float(upper), 1.0, float(lower) + 0.003, element, tone)
@@ -246,7 +247,7 @@ class Painter:
         """Fill the sky: gradient, clouds by weather."""
         zenith, low = self.sky
         edges = np.linspace(0.0, min(1.0, self.horizon + 0.12), 25)
-        for index, (upper, lower) in enumerate(zip(edges[:-1], edges[1:], strict=True)):
+        for index, (upper, lower) in enumerate(pairwise(edges)):
             weight = index / 23.0
             red, green, blue = np.clip(zenith * (1 - weight) + low * weight, 0, 255).astype(int)
             self._colour.rectangle(

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from soundit_geo.synthetic_city.picture import Colour, Painter
     from soundit_geo.synthetic_city.place import Place
 
+__all__ = ["PAINTERS"]
+
 ASPHALT: Colour = (92, 94, 98)
 PAVING: Colour = (178, 170, 158)
 LAWN: Colour = (112, 160, 74)

@@ -58,12 +58,11 @@ def write_city(
     city = build_city(sites, seed)
     write = partial(_write_site, folder=folder, masks=masks)
     if workers == 1 or sites < 12:
-        done = map(write, city.places.items())
-        list(tqdm(done, total=sites, desc="sites", disable=not progress))
+        list(tqdm(map(write, city.places.items()), total=sites, desc="sites", disable=not progress))
     else:
         with ProcessPoolExecutor(workers) as pool:
-            done = pool.map(write, city.places.items(), chunksize=4)
-            list(tqdm(done, total=sites, desc="sites", disable=not progress))
+            written = pool.map(write, city.places.items(), chunksize=4)
+            list(tqdm(written, total=sites, desc="sites", disable=not progress))
     city.sites["audio"] = [f"audio/{name}.ogg" for name in city.sites.index]
     city.sites["photo"] = [f"photos/{name}.png" for name in city.sites.index]
     _write_layer(folder / "sites.geojson", city.sites.reset_index().to_json(drop_id=True))
