@@ -549,6 +549,33 @@ def soundit(shop: Workshop, steps: int = 2600) -> None:
     scheduler.save_pretrained(shop.preset / "scheduler")
 
 
+def assemble(shop: Workshop) -> None:
+    """Join the components into a pipeline folder, measure it, and write its card and contact sheet.
+
+    Parameters
+    ----------
+    shop : Workshop
+        Where.
+    """
+    from diffusers import DPMSolverMultistepScheduler
+
+    from soundit_geo.encoders import ImageBindModel
+    from soundit_geo.lab.evaluate import evaluate
+    from soundit_geo.soundit.autoencoder import FoldingAutoencoder
+    from soundit_geo.soundit.pipeline import SounDiTPipeline
+    from soundit_geo.soundit.transformer import SounDiTTransformer2DModel
+
+    pipeline = SounDiTPipeline(
+        SounDiTTransformer2DModel.from_pretrained(shop.preset / "transformer"),
+        FoldingAutoencoder.from_pretrained(shop.preset / "vae"),
+        DPMSolverMultistepScheduler.from_pretrained(shop.preset / "scheduler"),
+        ImageBindModel.from_pretrained(shop.preset / "encoder"),
+    )
+    pipeline.save_config(shop.preset)
+    figures = evaluate(shop.preset, shop.test, shop.work / "contact-sheet.png")
+    print(json.dumps(figures, indent=2))
+
+
 def _ship(model: Any, folder: Path, figures: Mapping[str, object]) -> None:
     """Write a component in half precision, with its measured figures beside it."""
     model.half().save_pretrained(folder)
@@ -568,6 +595,7 @@ STAGES: dict[str, Callable[[Workshop], None]] = {
     "decoder": decoder,
     "embed": embed,
     "soundit": soundit,
+    "assemble": assemble,
 }
 
 

@@ -57,7 +57,20 @@ class ElementJudge(Protocol):
         """What the judge was trained on."""
 
     def judge(self, pictures: Sequence[Picture], *, batch_size: int = 32) -> Elements:
-        """Tell the area shares of ADE20K classes in each picture."""
+        """Tell the area shares of ADE20K classes in each picture.
+
+        Parameters
+        ----------
+        pictures : sequence of PIL.Image.Image, numpy.ndarray or path
+            Any size.
+        batch_size : int
+            Pictures at a time.
+
+        Returns
+        -------
+        Elements
+            One row per picture.
+        """
 
 
 class EmbeddedElementJudge(EmbeddedJudge):

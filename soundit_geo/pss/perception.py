@@ -57,7 +57,20 @@ class PerceptionJudge(Protocol):
         """Lowest and highest possible score."""
 
     def judge(self, pictures: Sequence[Picture], *, batch_size: int = 32) -> Perception:
-        """Tell the six scores of each picture."""
+        """Tell the six scores of each picture.
+
+        Parameters
+        ----------
+        pictures : sequence of PIL.Image.Image, numpy.ndarray or path
+            Any size.
+        batch_size : int
+            Pictures at a time.
+
+        Returns
+        -------
+        Perception
+            One row per picture.
+        """
 
 
 class EmbeddedPerceptionJudge(EmbeddedJudge):

@@ -59,7 +59,20 @@ class SceneJudge(Protocol):
         """What the judge was trained on."""
 
     def judge(self, pictures: Sequence[Picture], *, batch_size: int = 32) -> Scenes:
-        """Tell the most likely scenes of each picture."""
+        """Tell the most likely scenes of each picture.
+
+        Parameters
+        ----------
+        pictures : sequence of PIL.Image.Image, numpy.ndarray or path
+            Any size.
+        batch_size : int
+            Pictures at a time.
+
+        Returns
+        -------
+        Scenes
+            One row per picture.
+        """
 
 
 class EmbeddedSceneJudge(EmbeddedJudge):

@@ -42,10 +42,34 @@ class Encoder(Protocol):
     """What the pipeline asks of an encoder; ImageBind is one."""
 
     def encode_soundscapes(self, soundscapes: Sequence[Any], tokens: str) -> Soundscapes:
-        """Embed recordings given as paths or waveforms at 16 kHz."""
+        """Embed recordings.
+
+        Parameters
+        ----------
+        soundscapes : sequence of (path or array)
+            Files, or mono waveforms (n,) at 16 kHz.
+        tokens : {"pooled", "clips", "patches"}
+            Kind of tokens.
+
+        Returns
+        -------
+        Soundscapes
+            Tokens (B, L, d_s) and summary (B, d_s).
+        """
 
     def encode_scenes(self, prompts: Sequence[str]) -> Tensor:
-        """Embed scene prompts, (B, d_c)."""
+        """Embed scene prompts.
+
+        Parameters
+        ----------
+        prompts : sequence of str
+            In English.
+
+        Returns
+        -------
+        torch.Tensor
+            (B, d_c).
+        """
 
 
 class _Batch(NamedTuple):
