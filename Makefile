@@ -21,7 +21,7 @@ demo: $(STAMP) ## the sample study: pictures, a table, a map in runs/demo
 	@$(BIN)/soundit-geo demo --out runs/demo
 
 test: $(STAMP) ## all tests
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest --nbmake --nbmake-timeout=900 tests notebooks $(ARGS)
 
 check: $(STAMP) ## style, types, import rules, docstrings
 	@$(BIN)/ruff check .

@@ -281,10 +281,12 @@ class Study:
     def _load(self) -> tuple[SounDiTPipeline, Judges]:
         """Model and judges on their device, in evaluation mode."""
         import torch
+        from diffusers.utils import logging as diffusers_logging
 
         from soundit_geo.pss.judges import load_judges
         from soundit_geo.soundit.pipeline import SounDiTPipeline
 
+        diffusers_logging.disable_progress_bar()  # the study has one of its own
         device = self.device or ("cuda" if torch.cuda.is_available() else "cpu")
         pipeline = SounDiTPipeline.from_pretrained(self.model).to(device)
         pipeline.set_progress_bar_config(disable=True)

@@ -115,10 +115,10 @@ def apart(places, least=26):
 
 
 def check_colours(page, values, table="SEQUENTIAL", second=False):
-    places = positions(page, second)
+    places, values = positions(page, second), np.asarray(values)
     some = [i for i in apart(places) if np.isfinite(values[i])]
     assert len(some) >= 5
-    seen, promised = pixels(page, places[some]), legend_colours(page, np.asarray(values)[some], table)
+    seen, promised = pixels(page, places[some]), legend_colours(page, values[some], table)
     assert np.abs(seen - promised).max() <= 3, (seen, promised)
 
 

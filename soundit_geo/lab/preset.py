@@ -359,14 +359,14 @@ def _judge(
     name: str,
     groups: Tensor | None = None,
 ) -> Any:
-    """Train a judge, then show it 2,400 training pictures, a third of them worn: what it calls its world."""
+    """Train a judge, then show it 4,000 training pictures, a third of them worn: what it calls its world."""
     best = fit(model, losses, plan, shop.work / "stages", name)
     pictures = np.load(shop.train / "pictures.npy", mmap_mode="r")
-    step = len(pictures) // 2400
-    seen = _worn(_pixels(pictures[::step]), torch.Generator().manual_seed(0))
+    generator = torch.Generator().manual_seed(0)
+    rows = torch.randperm(len(pictures), generator=generator)[:4000].sort().values
     with torch.inference_mode():
-        features = torch.cat([best.features(piece) for piece in seen.split(50)])
-    best.fit_world(features, None if groups is None else groups[::step])
+        parts = [best.features(_worn(_pixels(pictures[few.numpy()]), generator)) for few in rows.split(50)]
+    best.fit_world(torch.cat(parts), None if groups is None else groups[rows])
     return best
 
 

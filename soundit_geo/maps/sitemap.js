@@ -540,8 +540,8 @@
       this.head.replaceChildren(el("th", { scope: "col", text: "Site" }), ...whiches.map((which) => el("th", { scope: "col", text: which === "difference" ? "A − B" : which.toUpperCase() })));
       const wanted = this.search.value.trim().toLowerCase(), found = [];
       data.sites.name.forEach((name, i) => { if (!wanted || name.toLowerCase().includes(wanted)) found.push(i); });
-      this.rows.replaceChildren(...found.slice(0, 300).map((i) => el("tr", { class: i === state.site ? "soundit-chosen" : null },
-        el("th", { scope: "row" }, el("button", { type: "button", text: data.sites.name[i], "aria-current": i === state.site ? "true" : null, onclick: () => this.open(i, true), onkeydown: (e) => this.step(e) })),
+      this.rows.replaceChildren(...found.slice(0, 300).map((i) => el("tr", { "data-site": i },
+        el("th", { scope: "row" }, el("button", { type: "button", text: data.sites.name[i], onclick: () => this.open(i, true), onkeydown: (e) => this.step(e) })),
         ...whiches.map((which) => {
           const value = this.valuesOf(which)[i], cell = el("td", {}), known = value === value;
           const dot = el("i", { class: known ? "soundit-dot" : "soundit-dot soundit-none" });
@@ -549,7 +549,15 @@
           cell.append(dot, el("span", { text: known ? format(value, variable, digits, apart) : this.stateOf(which, i) === FAILED ? "failed" : "–" }));
           return cell;
         }))));
+      this.mark();
       this.more.textContent = found.length > 300 ? `The first 300 of ${found.length}; type to find others.` : found.length ? "" : "No site of that name.";
+    },
+    mark: function () {
+      for (const row of this.rows.children) {
+        const chosen = +row.dataset.site === this.state.site;
+        row.classList.toggle("soundit-chosen", chosen);
+        row.querySelector("button").toggleAttribute("aria-current", chosen);
+      }
     },
     step: function (event) {
       const way = { ArrowDown: 1, ArrowUp: -1 }[event.key];
@@ -591,7 +599,7 @@
       if (byKey) this.panel.querySelector(".soundit-close").focus();
       this.reveal(i);
       this.layers.forEach((layer) => layer.redraw());
-      this.list();
+      this.mark();
     },
     // Move the map where the panel would hide the site.
     reveal: function (i) {
@@ -603,13 +611,15 @@
       });
     },
     close: function () {
+      const i = this.state.site;
       this.state.site = -1;
       this.panel.hidden = true; this.panel.replaceChildren();
       this.root.classList.remove("soundit-reading");
       this.settle();
       this.layers.forEach((layer) => layer.redraw());
-      this.list();
-      if (this.back && this.back.isConnected && this.back !== document.body) this.back.focus();
+      this.mark();
+      const back = this.back && this.rows.contains(this.back) ? this.rows.querySelector(`tr[data-site="${i}"] button`) || this.back : this.back;
+      if (back && back.isConnected && back !== document.body) back.focus();
     },
     fill: function () {
       const { state, data } = this, i = state.site, media = this.media(), pair = state.a === state.b ? [["A", state.a]] : [["A", state.a], ["B", state.b]];

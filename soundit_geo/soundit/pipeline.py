@@ -5,6 +5,7 @@
 
 import inspect
 from collections.abc import Callable, Sequence
+from importlib import import_module
 from os import PathLike
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol, Self, runtime_checkable
@@ -21,6 +22,9 @@ from torch import Tensor
 from soundit_geo.errors import InputError, MissingFileError
 from soundit_geo.soundit.transformer import SounDiTTransformer2DModel
 from soundit_geo.weights import preset_path, presets
+
+_COMPONENT_HOMES = ("soundit_geo.soundit.autoencoder", "soundit_geo.encoders.imagebind")
+"""Diffusers takes a component's class only from a module that is already imported, never by a file's word."""
 
 Generators = torch.Generator | Sequence[torch.Generator] | None
 
@@ -145,6 +149,8 @@ class SounDiTPipeline(DiffusionPipeline):
                 f"Model {name!r} is neither an embedded preset ({', '.join(presets())}), nor a folder, nor a hub id "
                 "of the form owner/name."
             )
+        for home in _COMPONENT_HOMES:
+            import_module(home)
         return super().from_pretrained(name, **kwargs)
 
     @property
