@@ -181,8 +181,8 @@ class Study:
         from tqdm import tqdm
 
         prompts = prompts_for(self.sites, self.scenarios)
+        pipeline, judges = self._load()  # before the folder: an unknown model leaves no trace
         self._claim_folder()
-        pipeline, judges = self._load()
         self._lay_down(prompts, judges)
         cube = open_cube(self.cube_path)
         cells = len(self.scenarios) * self.draws
@@ -195,7 +195,8 @@ class Study:
         done = cells * (len(names) - sum(map(len, pending)))
         with tqdm(total=cells * len(names), initial=done, desc="landscapes", disable=not progress) as bar:
             for block in pending:
-                outside += self._run_block(block, prompts, pipeline, judges)
+                cells_of_block = cube.sel(site=block).copy(deep=True)
+                outside += self._run_block(cells_of_block, prompts, pipeline, judges)
                 bar.update(cells * len(block))
         if outside:
             warnings.warn(
@@ -294,9 +295,10 @@ class Study:
 
     # ------------------------------------------------------------------- a block
     def _run_block(
-        self, block: Sequence[str], prompts: pd.DataFrame, pipeline: SounDiTPipeline, judges: Judges
+        self, cube: xr.Dataset, prompts: pd.DataFrame, pipeline: SounDiTPipeline, judges: Judges
     ) -> int:
-        """Draw, score and write some sites; how many landscapes lie outside the judges' world."""
+        """Draw, score and write the sites of a block; how many landscapes lie outside the judges' world."""
+        block = [str(site) for site in cube["site"].to_numpy()]
         heard, messages = self._listen(block, pipeline)
         cells = [
             (site, scenario.name, draw)
@@ -308,7 +310,6 @@ class Study:
         pictures: list[Image.Image] = []
         for start in range(0, len(cells), self.batch_size):
             pictures += self._draw(cells[start : start + self.batch_size], heard, prompts, pipeline)
-        cube = self._empty_block(block)
         for cell, picture in zip(cells, pictures, strict=True):
             path = self.out / str(cube["picture"].loc[cell].item())
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -320,9 +321,6 @@ class Study:
                 cube["status"].loc[site] = FAILED
         write_cells(self.cube_path, cube.drop_vars(["picture", "prompt", "audio", "photo"]))
         return outside
-
-    def _empty_block(self, block: Sequence[str]) -> xr.Dataset:
-        return open_cube(self.cube_path).sel(site=list(block)).copy(deep=True)
 
     def _listen(
         self, block: Sequence[str], pipeline: SounDiTPipeline

@@ -580,6 +580,8 @@ def _ship(model: Any, folder: Path, figures: Mapping[str, object]) -> None:
     """Write a component in half precision, with its measured figures beside it."""
     model.half().save_pretrained(folder)
     model.float()
+    for file in folder.iterdir():
+        file.chmod(0o644)  # diffusers writes weights for their owner alone
     (folder / "figures.json").write_text(json.dumps(figures, indent=2) + "\n")
     print(folder.name, json.dumps(figures))
 

@@ -1,0 +1,69 @@
+"""The training loop and the stages: what can be promised of them without hours of training."""
+
+import pytest
+import torch
+
+from soundit_geo.errors import InputError
+from soundit_geo.lab.city_data import draw_places
+from soundit_geo.lab.loop import Plan, fit
+from soundit_geo.lab.preset import STAGES, TEST_SEED, TRAIN_SEED, train_preset
+
+
+class StoppedError(Exception):
+    pass
+
+
+def train(folder, stop=None):
+    torch.manual_seed(0)
+    model = torch.nn.Linear(3, 1)
+    seen = []
+
+    def losses(generator):
+        if stop is not None and len(seen) == stop:
+            raise StoppedError
+        x = torch.randn(8, 3, generator=generator)
+        seen.append(x.sum().item())
+        return {"loss": (model(x) - x.sum(dim=1, keepdim=True)).square().mean()}
+
+    return fit(
+        model, losses, Plan(steps=120, rate=0.1, warmup=3, average=0.9, every=0.0), folder, "toy"
+    ), seen
+
+
+def test_a_stopped_training_goes_on_exactly(tmp_path):
+    whole, all_seen = train(tmp_path / "whole")
+    with pytest.raises(StoppedError):
+        train(tmp_path / "cut", stop=13)
+    resumed, rest = train(tmp_path / "cut")
+    assert rest == all_seen[13:]
+    for name, value in whole.state_dict().items():
+        torch.testing.assert_close(resumed.state_dict()[name], value, rtol=0, atol=0)
+
+
+def test_training_learns_and_a_finished_one_is_left_alone(tmp_path):
+    trained, _ = train(tmp_path)
+    torch.testing.assert_close(trained.weight, torch.ones(1, 3), atol=0.2, rtol=0)
+    again, seen = train(tmp_path)
+    assert seen == []
+    assert torch.equal(again.weight, trained.weight)
+
+
+def test_the_rate_warms_up_and_falls():
+    plan = Plan(steps=100, rate=1.0, warmup=10)
+    rates = [plan.rate_at(step) for step in range(100)]
+    assert rates[:10] == sorted(rates[:10])
+    assert rates[10:] == sorted(rates[10:], reverse=True)
+    assert max(rates) == pytest.approx(1.0)
+    assert rates[-1] == pytest.approx(0.05, abs=0.01)
+
+
+def test_training_and_test_city_share_no_place():
+    train_places, test_places = draw_places(240, TRAIN_SEED), draw_places(240, TEST_SEED)
+    assert not set(train_places) & set(test_places)
+
+
+def test_unknown_presets_and_stages_are_refused(tmp_path):
+    with pytest.raises(InputError, match="synthetic-city"):
+        train_preset("other", tmp_path, tmp_path)
+    with pytest.raises(InputError, match=next(iter(STAGES))):
+        train_preset("synthetic-city", tmp_path, tmp_path, ["other"])
