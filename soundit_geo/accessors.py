@@ -8,12 +8,15 @@ import xarray as xr
 
 from soundit_geo import cube as cubes
 from soundit_geo import maps, scenarios
+from soundit_geo.cube import open_cube
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     import geopandas as gpd
     import pandas as pd
+
+__all__ = ["SounditAccessor", "open_cube"]  # opened through here, a cube has its accessor
 
 
 @xr.register_dataset_accessor("soundit")

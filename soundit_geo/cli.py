@@ -231,7 +231,10 @@ def _finish(study: Study, cube: xr.Dataset, base: dict[str, Any], *, as_json: bo
     from soundit_geo.study import cells_of
 
     target = study.out / "map.html"
-    study.map(base=base).save(str(target))
+    names = [scenario.name for scenario in study.scenarios]
+    compare = (names[min(1, len(names) - 1)], names[0])  # A − B is then what the design changes
+    view = "difference" if len(names) > 1 else "a"
+    study.map(base=base, compare=compare, view=view).save(str(target))
     counts = cells_of(cube)
     table = summary(cube)
     if as_json:

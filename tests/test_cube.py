@@ -63,7 +63,7 @@ def test_a_new_cube_is_valid_and_pending(tmp_path):
     assert cubes.validate(cube) is cube
     assert dict(cube.sizes) == {"site": 2, "scenario": 3, "draw": 2, "element": 150, "percept": 6, "rank": 5}
     assert (cube["status"] == cubes.PENDING).all()
-    assert cube["perception"].isna().all()
+    assert np.isnan(cube["perception"]).all()
     assert (cube["scene_class"] == -1).all()
     assert cube["audio"].to_numpy().tolist() == ["audio/000.wav", "audio/001.wav"]
     assert cube["photo"].to_numpy().tolist() == ["", ""]
@@ -304,6 +304,15 @@ def test_the_accessor_hands_on_to_the_free_functions(cube):
     assert "plaza" in cube.soundit.map(media="none").get_root().render()
     with pytest.raises(CubeError):
         _ = xr.Dataset().soundit
+
+
+def test_a_cube_opened_from_the_face_has_its_accessor(tmp_path, cube):
+    cubes.save_cube(cube, tmp_path / "cube.zarr")
+    code = f"import soundit_geo as sg; print(sg.open_cube({str(tmp_path)!r}).soundit.summary().shape[0])"
+    assert (
+        subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+        == "2\n"
+    )
 
 
 def test_cubes_scenarios_and_maps_work_without_torch():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+import time
 
 import numpy as np
 import pytest
@@ -54,7 +55,7 @@ class Watch:
     def open(self, folder, cube, **options):
         site_map(cube, folder=folder, **options).save(str(folder / "map.html"))
         self.page.goto((folder / "map.html").as_uri())
-        self.page.wait_for_function("window.soundit && soundit.apps.length === 1")
+        until(self.page, "window.soundit && soundit.apps.length === 1")
         self.settle()
         return self.page
 
@@ -92,6 +93,14 @@ def positions(page, second=False):
         }});
     }}""")
     return np.array(found, dtype=float)
+
+
+def until(page, truth, seconds=60):
+    """Wait for something to become true. The page's policy forbids the eval of Playwright's own waiting."""
+    end = time.monotonic() + seconds
+    while not page.evaluate(truth):
+        assert time.monotonic() < end, truth
+        page.wait_for_timeout(50)
 
 
 def click(page, site):
@@ -229,17 +238,18 @@ def test_a_site_opens_with_both_pictures_its_sound_and_its_scores(watch, tmp_pat
     assert panel.locator("h2").inner_text() == f"site {i:02d}"
     assert "a pedestrian plaza with trees" in panel.inner_text()
     assert "the sound alone" in panel.inner_text()
-    page.wait_for_function(
-        "[...document.querySelectorAll('.soundit-panel img')].every(i => i.complete && i.naturalWidth === 128)"
+    until(
+        page,
+        "[...document.querySelectorAll('.soundit-panel img')].every(i => i.complete && i.naturalWidth === 128)",
     )
     assert panel.locator("img").count() == 2
     first = [panel.locator("img").nth(k).get_attribute("src") for k in (0, 1)]
     assert first[0] != first[1]
     panel.get_by_role("radio", name="3").check(force=True)
     assert panel.locator("img").first.get_attribute("src") not in first
-    page.wait_for_function("document.querySelector('audio').duration > 0.9")
+    until(page, "document.querySelector('audio').duration > 0.9")
     page.evaluate("document.querySelector('audio').play()")  # resolves, or raises here
-    page.wait_for_function("document.querySelector('audio').currentTime > 0.1")
+    until(page, "document.querySelector('audio').currentTime > 0.1")
     tables = [cubes.to_geodataframe(cube, name) for name in ("as recorded", "plaza")]
     rows = panel.locator("table.soundit-scores").first.locator("tbody tr")
     assert rows.count() == 6

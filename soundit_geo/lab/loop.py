@@ -145,7 +145,8 @@ def fit(
             optimiser.step()
             average.update_parameters(model)
             for key, value in parts.items():
-                fields[key] = 0.98 * fields.get(key, float(value)) + 0.02 * float(value)
+                now = value.item()
+                fields[key] = 0.98 * fields.get(key, now) + 0.02 * now
             bar.update()
             bar.set_postfix({key: f"{value:.4f}" for key, value in fields.items()}, refresh=False)
             if step % 50 == 49:

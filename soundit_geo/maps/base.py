@@ -32,7 +32,7 @@ def base_of(layers: Mapping[str, gpd.GeoDataFrame]) -> list[dict[str, Any]]:
     ----------
     layers : mapping
         Name to GeoDataFrame with any CRS, in drawing order; of its columns, ``name``, ``fill`` and ``stroke``
-        (CSS colours) are used.
+        (CSS colours) and ``width`` (of lines, pixels) are used.
 
     Returns
     -------
@@ -57,7 +57,7 @@ def base_of(layers: Mapping[str, gpd.GeoDataFrame]) -> list[dict[str, Any]]:
                 f"The base layer {name!r} carries no CRS. Use set_crs('{CRS}') if it is in degrees."
             )
         degrees = layer[~(layer.geometry.is_empty | layer.geometry.isna())].to_crs(CRS)
-        kept = [column for column in ("name", "fill", "stroke") if column in degrees]
+        kept = [column for column in ("name", "fill", "stroke", "width") if column in degrees]
         shapes = degrees.set_geometry(degrees.geometry.set_precision(1e-7))[[*kept, degrees.geometry.name]]
         features = json.loads(shapes.to_json(drop_id=True, na="drop"))["features"]
         written.append({"name": str(name), "kind": kind_of(str(name)), "features": features})

@@ -61,7 +61,7 @@ def site_map(
         What is shown first; difference is A − B.
     base : mapping, optional
         Name to GeoDataFrame of polygons or lines, drawn beneath the sites in that order; of their columns,
-        name, fill and stroke (CSS colours) are used.
+        name, fill, stroke (CSS colours) and width (of lines, pixels) are used.
     folder : path, optional
         The study folder, against which the cube's relative paths resolve; by default the folder that the cube
         was opened in.

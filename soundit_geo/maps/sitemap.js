@@ -376,7 +376,7 @@
           if (!name || !/Polygon/.test(feature.geometry.type)) continue;
           const middle = L.geoJSON(feature).getBounds().getCenter();
           const label = el("div", { class: `soundit-label soundit-label-${layer.kind}`, text: name });
-          this.labels.push({ map, label, bounds: L.geoJSON(feature).getBounds() });
+          this.labels.push({ map, label, kind: layer.kind, bounds: L.geoJSON(feature).getBounds() });
           L.marker(middle, { pane: "soundit-labels", interactive: false, keyboard: false, icon: L.divIcon({ className: "soundit-anchor", html: label, iconSize: null }) }).addTo(map);
         }
       }
@@ -384,22 +384,33 @@
       this.paintBases();
       this.thin(map);
     },
-    // Labels that do not fit into their polygon are left out.
+    // Labels that do not fit into their polygon, or would lie on one another, are left out; districts go first.
     thin: function (map) {
       if (!map._loaded) return;
-      for (const { map: owner, label, bounds } of this.labels) if (owner === map) {
+      const placed = [], first = (entry) => (entry.kind === "district" ? 0 : 1);
+      for (const { map: owner, label, bounds } of [...this.labels].sort((a, b) => first(a) - first(b))) if (owner === map) {
         const west = map.latLngToLayerPoint(bounds.getSouthWest()), east = map.latLngToLayerPoint(bounds.getNorthEast());
-        label.style.visibility = east.x - west.x > label.offsetWidth + 8 && west.y - east.y > 26 ? "visible" : "hidden";
+        const middle = map.latLngToLayerPoint(bounds.getCenter()), wide = label.offsetWidth / 2 + 3, high = label.offsetHeight / 2 + 2;
+        const clear = placed.every(([x, y, w, h]) => Math.abs(x - middle.x) > w + wide || Math.abs(y - middle.y) > h + high);
+        const fits = clear && east.x - west.x > 2 * wide && west.y - east.y > 26;
+        label.style.visibility = fits ? "visible" : "hidden";
+        if (fits) placed.push([middle.x, middle.y, wide, high]);
       }
+    },
+    // A layer's own colour; in the dark only a tint of it, over the colour of its kind.
+    own: function (colour, kind) {
+      if (!colour || this.look !== LOOKS.dark) return colour || kind;
+      if (!/^#[0-9a-f]{6}$/i.test(colour)) return kind;
+      return css(channels(kind).map((value, k) => Math.round(value * .86 + channels(colour)[k] * .14)));
     },
     paintBases: function () {
       for (const { drawn, kind, round } of this.bases) {
         const look = this.look[kind === "land" ? "landmass" : kind] || this.look.other;
         drawn.setStyle((feature) => {
           const own = feature.properties || {}, line = /Line/.test(feature.geometry.type);
-          const colour = round === "casing" ? look.casing : own.stroke || look.stroke;
-          return { color: colour, weight: line ? look.weight + (round === "casing" ? 2 : 0) : Math.min(look.weight, 1), opacity: 1, lineCap: "round", lineJoin: "round",
-            fill: !line, fillColor: own.fill || look.fill, fillOpacity: look.fillOpacity || 1, dashArray: line ? null : look.dash || null };
+          const colour = round === "casing" ? look.casing : this.own(own.stroke, look.stroke), weight = line && own.width > 0 ? own.width : look.weight;
+          return { color: colour, weight: line ? weight + (round === "casing" ? 2 : 0) : Math.min(weight, 1), opacity: 1, lineCap: "round", lineJoin: "round",
+            fill: !line, fillColor: this.own(own.fill, look.fill), fillOpacity: look.fillOpacity || 1, dashArray: line ? null : look.dash || null };
         });
       }
       for (const map of [this.map, this.second]) if (map) map.getContainer().style.background = this.look.land;

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from shapely.geometry.base import BaseGeometry
 
 METRES_PER_DEGREE = 111_319.49
-HALF = 3000.0  # m; half the edge of the mapped square
+HALF = 3000.0  # m; half the edge of the square that holds the sites
+FAR = 9000.0  # m; half the edge of the base map, which runs on beyond them
 
 _DISTRICTS: tuple[tuple[str, float, float], ...] = (
     ("Old Town", 0.0, 100.0),
@@ -162,39 +163,50 @@ def _ground() -> dict[str, Any]:
     """The fixed map in metres: areas, lines, and where each scene is found."""
     from shapely import LineString, MultiPoint, Point, Polygon, box, voronoi_polygons
 
-    square = box(-HALF, -HALF, HALF, HALF)
+    square, world = box(-HALF, -HALF, HALF, HALF), box(-FAR, -FAR, FAR, FAR)
     shore = [
         (x, -1300.0 + 220.0 * np.sin(x / 700.0) + 90.0 * np.sin(x / 260.0 + 1.0))
-        for x in np.linspace(-HALF, HALF, 81)
+        for x in np.linspace(-FAR, FAR, 241)
     ]
     basin = Polygon(
         [(-1900, -1900), (-1900, -950), (-1650, -850), (-1050, -880), (-1000, -1100), (-1250, -1900)]
     )
-    sea = Polygon([(-HALF, -HALF), *shore, (HALF, -HALF)]).union(basin)
-    land = square.difference(sea)
-    course = [(900 + 350 * np.sin(y / 620.0), y) for y in np.linspace(HALF, -1700, 60)]
+    sea = Polygon([(-FAR, -FAR), *shore, (FAR, -FAR)]).union(basin)
+    land = world.difference(sea)
+    course = [(900 + 350 * np.sin(y / 620.0), y) for y in np.linspace(FAR, -1700, 160)]
     river = LineString(course)
     water = river.buffer(65).intersection(land)
 
     anchors = [Point(x, y) for _, x, y in _DISTRICTS]
-    cells = list(voronoi_polygons(MultiPoint(anchors), extend_to=square).geoms)
+    cells = list(voronoi_polygons(MultiPoint(anchors), extend_to=world).geoms)
     districts = [
         (name, next(cell for cell in cells if cell.covers(anchor)).intersection(land))
         for (name, _, _), anchor in zip(_DISTRICTS, anchors, strict=True)
     ]
-    area = dict(districts)
+    area = {name: cell.intersection(square) for name, cell in districts}
 
     park = Point(-850, 750).buffer(480).union(Point(-450, 950).buffer(330)).intersection(land)
-    wood = Polygon([(1500, 2100), (2050, 1350), (3000, 1200), (3000, 3000), (1900, 3000)]).intersection(land)
-    meadow = Polygon([(-3000, 900), (-1900, 1250), (-1500, 2200), (-1700, 3000), (-3000, 3000)]).intersection(
-        land
+    wood = Polygon([(1500, 2100), (2050, 1350), (3600, 1100), (4200, 2600), (3300, 3600), (1900, 3200)])
+    meadow = Polygon(
+        [(-4200, 700), (-1900, 1250), (-1500, 2200), (-1700, 3000), (-2600, 3700), (-4200, 3300)]
     )
     green = Point(1950, -250).buffer(260).intersection(land)
 
-    highway = LineString([(-HALF, 500), (-1900, 1000), (-900, 1600), (300, 1750), (1500, 1250), (HALF, 700)])
+    highway = LineString(
+        [
+            (-FAR, -300),
+            (-HALF, 500),
+            (-1900, 1000),
+            (-900, 1600),
+            (300, 1750),
+            (1500, 1250),
+            (HALF, 700),
+            (FAR, 200),
+        ]
+    )
     streets = [
-        LineString([(-2400, -350), (-900, -150), (0, 0), (900, 60), (2200, -150), (HALF, -250)]),
-        LineString([(-150, -1000), (-60, 0), (80, 900), (150, 1750), (200, HALF)]),
+        LineString([(-2400, -350), (-900, -150), (0, 0), (900, 60), (2200, -150), (HALF, -250), (FAR, 100)]),
+        LineString([(-150, -1000), (-60, 0), (80, 900), (150, 1750), (200, HALF), (-300, FAR)]),
         LineString([(-1500, -800), (-1300, 0), (-1500, 800), (-1650, 1150)]),
         LineString([(1900, -900), (1750, 0), (1950, 700), (2300, 1000)]),
         LineString([(-700, -900), (-500, -350), (0, -250), (500, -420), (650, -900)]),
@@ -219,14 +231,14 @@ def _ground() -> dict[str, Any]:
         ],
         "street": lanes.intersection(area["Old Town"].union(area["Harbour"]).union(area["Northgate"])),
         "residential_neighborhood": area["Riverside"].union(area["Parkside"]).difference(park.union(water)),
-        "highway": highway.buffer(40).intersection(land),
+        "highway": highway.buffer(40).intersection(square),
         "plaza": Point(0, 0).buffer(420).difference(water),
         "park": park.union(green),
-        "forest_path": wood.buffer(-80),
+        "forest_path": wood.buffer(-80).intersection(square),
         "beach": beachside,
         "harbor": quay,
         "river": river.buffer(120).intersection(land).intersection(box(-HALF, -700, HALF, 2400)),
-        "field/wild": meadow.buffer(-80),
+        "field/wild": meadow.buffer(-80).intersection(square),
         "market/outdoor": Point(-420, -420).buffer(360).intersection(land),
         "construction_site": area["New Docks"].intersection(box(-2900, -900, -1900, 500)).buffer(-60),
     }
