@@ -17,7 +17,9 @@ from soundit_geo.errors import InputError, SitesError, StudyError
 from soundit_geo.study import first_noise
 from soundit_geo.synthetic_city.writing import write_city
 
-pytestmark = pytest.mark.filterwarnings("ignore::soundit_geo.errors.OutsideWorldWarning")  # few steps, foreign pictures
+pytestmark = pytest.mark.filterwarnings(
+    "ignore::soundit_geo.errors.OutsideWorldWarning"
+)  # few steps, foreign pictures
 
 SCENARIOS = {"as recorded": None, "park": "a park", "sound alone": None}
 SETTINGS = {"draws": 2, "seed": 3, "steps": 3, "scenarios": SCENARIOS, "batch_size": 4}
