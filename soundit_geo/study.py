@@ -201,7 +201,7 @@ class Study:
         if outside:
             warnings.warn(
                 f"{outside} of {cells * sum(map(len, pending))} landscapes lie outside the world of the judges "
-                f"{judges.names}; their scores carry no evidence.",
+                f"({', '.join(sorted(set(judges.names.values())))}); their scores carry no evidence.",
                 OutsideWorldWarning,
                 stacklevel=2,
             )
