@@ -59,5 +59,5 @@ constraints: ## write constraints.txt anew from what pip resolves today
 	@mv build/constraints.txt constraints.txt && rm -rf build/constraints
 
 clean: ## remove what the commands above made, but for the environment
-	@rm -rf runs build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	@rm -rf runs/demo build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	@find . -path ./$(VENV) -prune -o -name __pycache__ -type d -prune -exec rm -rf {} +

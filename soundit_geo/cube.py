@@ -113,7 +113,12 @@ _VARIABLES: Final[Mapping[str, tuple[tuple[str, ...], np.dtype[Any], Any, Mappin
             "prompt": (("site", "scenario"), _TEXT, "", {"long_name": "scene prompt; empty = sound alone"}),
             "audio": (("site",), _TEXT, "", {"long_name": "soundscape recording"}),
             "photo": (("site",), _TEXT, "", {"long_name": "real picture of the place; empty = none"}),
-            "message": (("site",), _TEXT, "", {"long_name": "why the site failed; empty = it did not"}),
+            "message": (
+                ("site",),
+                _TEXT,
+                "",
+                {"long_name": "why the site failed, or what else to know of it; empty = nothing"},
+            ),
             "status": (
                 _CELL,
                 np.dtype("i1"),

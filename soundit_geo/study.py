@@ -18,8 +18,8 @@ import hashlib
 import json
 import logging
 import math
-import os
 import warnings
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -38,11 +38,12 @@ from soundit_geo.errors import (
     SitesError,
     StudyError,
 )
-from soundit_geo.recordings import read_sites
+from soundit_geo.recordings import read_sites, to_lonlat
 from soundit_geo.scenarios import AS_RECORDED, as_scenarios, prompts_for
 from soundit_geo.weights import presets
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import Mapping, Sequence
 
     import geopandas as gpd
@@ -57,6 +58,8 @@ if TYPE_CHECKING:
     from soundit_geo.soundit.pipeline import SounDiTPipeline
 
 log = logging.getLogger(__name__)
+
+_END = 65_536  # bytes of each end of a file that are hashed
 
 
 class Study:
@@ -148,8 +151,16 @@ class Study:
             "guidance": self.guidance,
             "scenarios": [scenario.name for scenario in self.scenarios],
             "sites": [
-                {"site": site, "audio": str(audio), "prompts": list(prompts.loc[site])}
-                for site, audio in self.sites["audio"].items()
+                {
+                    "site": site,
+                    "lonlat": [round(point.x, 9), round(point.y, 9)],
+                    "audio": _print_of(row["audio"]),
+                    "photo": _print_of(row.get("photo")),
+                    "prompts": list(prompts.loc[site]),
+                }
+                for (site, row), point in zip(
+                    self.sites.iterrows(), to_lonlat(self.sites).geometry, strict=True
+                )
             ],
         }
 
@@ -191,17 +202,18 @@ class Study:
         blocks = [names[start : start + wide] for start in range(0, len(names), wide)]
         finished = (cube["status"] == DONE).all(dim=("scenario", "draw")).to_series()
         pending = [block for block in blocks if not finished[block].all()]
-        outside = 0
+        tally = _Tally()
         done = cells * (len(names) - sum(map(len, pending)))
         with tqdm(total=cells * len(names), initial=done, desc="landscapes", disable=not progress) as bar:
             for block in pending:
                 cells_of_block = cube.sel(site=block).copy(deep=True)
-                outside += self._run_block(cells_of_block, prompts, pipeline, judges)
+                self._run_block(cells_of_block, prompts, pipeline, judges, tally)
                 bar.update(cells * len(block))
-        if outside:
+        if tally.foreign or tally.foreign_photos:
             warnings.warn(
-                f"{outside} of {cells * sum(map(len, pending))} landscapes lie outside the world of the judges "
-                f"({', '.join(sorted(set(judges.names.values())))}); their scores carry no evidence.",
+                f"{tally.foreign} of {tally.drawn} landscapes and {tally.foreign_photos} of {tally.photos} photos lie "
+                f"outside the world of the judges ({', '.join(sorted(set(judges.names.values())))}); their scores "
+                "carry no evidence.",
                 OutsideWorldWarning,
                 stacklevel=2,
             )
@@ -288,6 +300,7 @@ class Study:
         from soundit_geo.soundit.pipeline import SounDiTPipeline
 
         diffusers_logging.disable_progress_bar()  # the study has one of its own
+        diffusers_logging.set_verbosity_error()
         device = self.device or ("cuda" if torch.cuda.is_available() else "cpu")
         pipeline = SounDiTPipeline.from_pretrained(self.model).to(device)
         pipeline.set_progress_bar_config(disable=True)
@@ -295,9 +308,14 @@ class Study:
 
     # ------------------------------------------------------------------- a block
     def _run_block(
-        self, cube: xr.Dataset, prompts: pd.DataFrame, pipeline: SounDiTPipeline, judges: Judges
-    ) -> int:
-        """Draw, score and write the sites of a block; how many landscapes lie outside the judges' world."""
+        self,
+        cube: xr.Dataset,
+        prompts: pd.DataFrame,
+        pipeline: SounDiTPipeline,
+        judges: Judges,
+        tally: _Tally,
+    ) -> None:
+        """Draw, score and write the sites of a block."""
         block = [str(site) for site in cube["site"].to_numpy()]
         heard, messages = self._listen(block, pipeline)
         cells = [
@@ -314,13 +332,12 @@ class Study:
             path = self.out / str(cube["picture"].loc[cell].item())
             path.parent.mkdir(parents=True, exist_ok=True)
             _write_whole(path, _png(picture))
-        outside = self._score(cube, cells, pictures, judges, messages)
+        self._score(cube, cells, pictures, judges, messages, tally)
         for site in block:
             cube["message"].loc[site] = messages.get(site, "")
             if site not in heard:
                 cube["status"].loc[site] = FAILED
         write_cells(self.cube_path, cube.drop_vars(["picture", "prompt", "audio", "photo"]))
-        return outside
 
     def _listen(
         self, block: Sequence[str], pipeline: SounDiTPipeline
@@ -375,14 +392,18 @@ class Study:
         pictures: Sequence[Image.Image],
         judges: Judges,
         messages: dict[str, str],
-    ) -> int:
-        """Fill the block's cells with what the judges say; how many pictures are outside their world."""
+        tally: _Tally,
+    ) -> None:
+        """Fill the block's cells with what the judges say."""
         if not cells:
-            return 0
+            return
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", OutsideWorldWarning)  # counted here, said once at the end
             scores = judges.score(pictures)
-            real = {site: self._judge_photo(site, judges, messages) for site in {cell[0] for cell in cells}}
+            real = {
+                site: self._judge_photo(site, judges, messages)
+                for site in dict.fromkeys(cell[0] for cell in cells)
+            }
         for index, cell in enumerate(cells):
             cube["element_share"].loc[cell] = scores.element_share[index]
             cube["scene_class"].loc[cell] = scores.scene_class[index]
@@ -393,7 +414,11 @@ class Study:
                 for name, value in _similarity(photo, scores, index).items():
                     cube[name].loc[cell] = value
             cube["status"].loc[cell] = DONE
-        return int(scores.outside.sum())
+        tally.drawn += len(cells)
+        tally.foreign += int(scores.outside.sum())
+        photos = [photo for photo in real.values() if photo is not None]
+        tally.photos += len(photos)
+        tally.foreign_photos += sum(bool(photo.outside[0]) for photo in photos)
 
     def _judge_photo(self, site: str, judges: Judges, messages: dict[str, str]) -> Scores | None:
         """Scores of a site's photo; None where there is none or it cannot be read."""
@@ -401,10 +426,23 @@ class Study:
         if not isinstance(path, str) or not path:
             return None
         try:
-            return judges.score([path])
+            score = judges.score([path])
         except (InputError, MissingFileError) as error:
             messages[site] = f"No PSS: {error}"
             return None
+        if score.outside[0]:
+            messages[site] = "The photo lies outside the judges' world: its PSS carries no evidence."
+        return score
+
+
+@dataclass
+class _Tally:
+    """How much was drawn, and how much of it the judges find foreign."""
+
+    drawn: int = 0
+    foreign: int = 0
+    photos: int = 0
+    foreign_photos: int = 0
 
 
 def first_noise(seed: int, site: str, draw: int, shape: tuple[int, ...]) -> Tensor:
@@ -447,6 +485,21 @@ def _similarity(photo: Scores, scores: Scores, index: int) -> dict[str, float]:
     }
 
 
+def _print_of(path: object) -> list[object]:
+    """What tells one file from another at little cost: its path, size, and a hash of its two ends."""
+    if not isinstance(path, str) or not path:
+        return []
+    try:
+        size = Path(path).stat().st_size
+        with Path(path).open("rb") as file:
+            ends = file.read(_END)
+            file.seek(max(0, size - _END))
+            ends += file.read(_END)
+    except OSError:
+        return [path]
+    return [path, size, hashlib.sha256(ends).hexdigest()[:16]]
+
+
 def _brief(value: object) -> str:
     text = json.dumps(value)
     return text if len(text) < 60 else f"{text[:57]}..."
@@ -462,7 +515,7 @@ def _png(picture: Image.Image) -> bytes:
 
 def _write_whole(path: Path, content: bytes) -> None:
     """Write a file so that it is there whole or not at all."""
-    draft = path.with_name(f".{path.name}.{os.getpid()}.draft")
+    draft = path.with_name(f".{path.name}.draft")
     draft.write_bytes(content)
     draft.replace(path)
 

@@ -1,12 +1,16 @@
 """The command line as a user meets it: quick help, one clear line for bad input, the right exit code."""
 
 import json
+import os
 import subprocess
 import sys
 
 import numpy as np
 import pytest
 import soundfile
+from fake_study import fake_cube
+
+from soundit_geo.cube import save_cube
 
 
 def call(*arguments, timeout=300):
@@ -16,6 +20,7 @@ def call(*arguments, timeout=300):
         text=True,
         timeout=timeout,
         check=False,
+        env={**os.environ, "HF_HUB_OFFLINE": "1"},
     )
 
 
@@ -39,10 +44,58 @@ def test_importing_the_package_loads_nothing_heavy():
     assert done.stdout.strip() == "[]"
 
 
-def test_a_saved_cube_is_mapped_without_torch():
-    program = "import sys, soundit_geo.accessors, soundit_geo.maps; print('torch' in sys.modules)"
+@pytest.fixture(scope="module")
+def saved_study(tmp_path_factory):
+    """A study folder with a saved cube, made without any model."""
+    folder = tmp_path_factory.mktemp("saved")
+    cube = fake_cube(folder, ["one", "two"])
+    save_cube(cube, folder / "cube.zarr")
+    return folder, [str(name) for name in cube["scenario"].to_numpy()]
+
+
+def test_a_saved_cube_is_mapped_without_torch(saved_study):
+    folder, _ = saved_study
+    program = (
+        "import sys, soundit_geo as sg\n"
+        f"sg.open_cube({str(folder / 'cube.zarr')!r}).soundit.map().save({str(folder / 'free.html')!r})\n"
+        "print('torch' in sys.modules)"
+    )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
+    assert (folder / "free.html").stat().st_size > 100_000
+
+
+def test_map_draws_a_study_and_refuses_what_it_has_not(saved_study, tmp_path):
+    folder, names = saved_study
+    done = call("map", folder, "--out", tmp_path / "m.html", "--variable", "safe", "--compare", *names[:2])
+    assert done.returncode == 0, done.stderr
+    assert "<html" in (tmp_path / "m.html").read_text()
+    for arguments in (
+        [folder, "--compare", "nowhere", names[0]],
+        [folder, "--variable", "smell"],
+        [tmp_path / "absent"],
+    ):
+        done = call("map", *arguments)
+        assert done.returncode == 2
+        assert len(done.stderr.strip().splitlines()) == 1
+
+
+def test_synth_then_score_in_json(tmp_path):
+    done = call("synth", "--sites", "2", "--seed", "5", "--out", tmp_path / "city")
+    assert done.returncode == 0, done.stderr
+    photos = tmp_path / "city" / "photos"
+    done = call("score", "--real", photos, "--generated", photos, "--json")
+    assert done.returncode == 0, done.stderr
+    answer = json.loads(done.stdout)
+    assert answer["mean"]["pss_element"] == pytest.approx(1)
+    assert answer["mean"]["pss_perception"] == pytest.approx(0, abs=1e-6)
+    assert set(answer["judges"].values()) == {"synthetic-city"}
+
+
+def test_a_negative_seed_is_refused(tmp_path):
+    done = call("synth", "--sites", "1", "--seed", "-1", "--out", tmp_path / "city")
+    assert done.returncode == 2
+    assert "Traceback" not in done.stderr
 
 
 @pytest.mark.parametrize(
@@ -112,7 +165,9 @@ def test_a_scenario_without_an_equals_sign_an_unknown_model_and_a_bad_folder(tmp
         (["--scenario", "plaza"], "NAME=PROMPT"),
         (["--scenario", "=x"], "no name"),
         (["--scenario", "a=x", "--scenario", "a=y"], "2 times"),
+        (["--scenario", "as recorded=x"], "always there"),
         (["--model", "no-such-model"], "synthetic-city"),
+        (["--model", "models/mine"], "synthetic-city"),
         (["--judges", "no-such-judges"], "synthetic-city"),
         (["--draws", "0"], "draws"),
         (["--out", str(tmp_path / "file" / "deeper")], "cannot be written"),

@@ -83,7 +83,7 @@ def test_fresh_modules_change_nothing(batch, tokens, width):
     assert torch.equal(mix(time, scene), time)
 
 
-def test_a_fresh_model_on_dit_weights_ignores_soundscape_and_scene():
+def test_a_fresh_model_ignores_soundscape_and_scene():
     model, given_ = like_dit(tiny()), inputs()
     other = {**inputs(seed=9), "sample": given_["sample"], "timestep": given_["timestep"]}
     with torch.no_grad():
@@ -206,14 +206,34 @@ def test_a_batch_equals_its_members(pipeline):
         np.testing.assert_allclose(alone[0], together[index], atol=1e-4)
 
 
-def test_guidance_one_equals_the_conditional_prediction_and_separate_equals_joint_at_equal_scales(pipeline):
+def test_guidance_combines_the_predictions_as_its_formulas_say(pipeline):
+    """The guided prediction of one step, against three calls of the transformer."""
+    batch = pipeline._embed([noise()], ["a park"], None, None)
     latents = torch.randn(1, 4, 4, 4, generator=torch.Generator().manual_seed(0))
-    common = {"latents": latents, "num_inference_steps": 3, "output_type": "latent"}
-    joint = pipeline([noise()], ["a park"], guidance_scale=3.0, **common).images
-    separate = pipeline(
-        [noise()], ["a park"], soundscape_guidance_scale=3.0, scene_guidance_scale=3.0, **common
-    ).images
-    torch.testing.assert_close(joint, separate, atol=1e-4, rtol=1e-4)
+    time, yes, no = torch.tensor(500), torch.tensor([True]), torch.tensor([False])
+
+    def predict(soundscape_missing, scene_missing):
+        return pipeline.transformer(
+            latents,
+            time,
+            batch.tokens,
+            batch.summary,
+            batch.scene,
+            soundscape_missing=soundscape_missing,
+            scene_missing=scene_missing,
+        ).sample
+
+    with torch.no_grad():
+        both, sound, none = predict(no, no), predict(no, yes), predict(yes, yes)
+        assert (both - sound).abs().max() > 1e-5
+        assert (sound - none).abs().max() > 1e-5
+        for scale, separate, expected in (
+            (1.0, (None, None), both),
+            (3.0, (None, None), none + 3.0 * (both - none)),
+            (9.0, (2.0, 5.0), none + 2.0 * (sound - none) + 5.0 * (both - sound)),
+        ):
+            guided = pipeline._guided(latents, time, batch, scale, separate, 1.0)
+            torch.testing.assert_close(guided, expected, atol=1e-4, rtol=1e-4)
 
 
 def test_scene_strength_zero_silences_slrcm_only(pipeline):

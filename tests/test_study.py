@@ -13,7 +13,7 @@ from PIL import Image
 
 import soundit_geo as sg
 from soundit_geo.cube import DONE, open_cube
-from soundit_geo.errors import InputError, SitesError, StudyError
+from soundit_geo.errors import InputError, OutsideWorldWarning, SitesError, StudyError
 from soundit_geo.study import first_noise
 from soundit_geo.synthetic_city.writing import write_city
 
@@ -125,6 +125,29 @@ def test_a_folder_of_another_study_is_refused(whole, city):
     study, _ = whole
     with pytest.raises(StudyError, match=r"seed \(3, now 4\)"):
         sg.Study(city, out=study.out, **{**SETTINGS, "seed": 4}).run(progress=False)
+
+
+def test_moved_sites_and_other_photos_are_another_study(whole, city):
+    study, _ = whole
+    for change in ("geometry", "photo"):
+        sites = sg.read_sites(city)
+        if change == "geometry":
+            sites = sites.set_geometry(sites.geometry.translate(0.001))
+        else:
+            sites["photo"] = sites["photo"].to_numpy()[::-1]
+        with pytest.raises(StudyError, match="sites"):
+            sg.Study(sites, out=study.out, **SETTINGS).run(progress=False)
+
+
+def test_a_foreign_photo_is_told(city, tmp_path):
+    noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
+    Image.fromarray(noise).save(city.parent / "noise.png")
+    sites = sg.read_sites(city).iloc[:1].copy()
+    sites["photo"] = str(city.parent / "noise.png")
+    study = sg.Study(sites, out=tmp_path / "out", draws=1, steps=2)
+    with pytest.warns(OutsideWorldWarning, match="1 of 1 photos"):
+        cube = study.run(progress=False)
+    assert "photo" in cube["message"].item()
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from tqdm import tqdm
 
 from soundit_geo.lab import city_data
 from soundit_geo.pss.judges import load_judges
+from soundit_geo.pss.place_similarity import floor
 from soundit_geo.pss.similarity import element_similarity, perception_distance, scene_overlap
 from soundit_geo.soundit.pipeline import SounDiTPipeline
 from soundit_geo.synthetic_city.place import SCENES
@@ -89,7 +90,6 @@ def evaluate(preset: Path, test: Path, sheet: Path, per_scene: int = 10) -> dict
         "sound_and_prompt": judges.score(both),
         "sound_alone": judges.score(alone),
         "ceiling_second_picture": judges.score(list(second)),
-        "floor_shuffled": _shuffled(truth, shift),
     }
     wanted = truth.scene_class[shift, 0]
     figures: dict[str, Any] = {
@@ -97,6 +97,7 @@ def evaluate(preset: Path, test: Path, sheet: Path, per_scene: int = 10) -> dict
         "steps": STEPS,
         "guidance": 4.0,
         **{name: _compare(truth, score) for name, score in scores.items()},
+        "floor_other_place": {name: round(value, 4) for name, value in floor(truth, truth).items()},
         "prompt_swap_scene_is_the_prompted": float((judges.score(other).scene_class[:, 0] == wanted).mean()),
         "outside_world_share": float(scores["sound_and_prompt"].outside.mean()),
         "parts": {
@@ -126,17 +127,6 @@ def _compare(truth: Scores, score: Scores) -> dict[str, float]:
     return {name: round(float(np.mean(value)), 4) for name, value in values.items()}
 
 
-def _shuffled(truth: Scores, order: np.ndarray) -> Scores:
-    from dataclasses import replace
-
-    return replace(
-        truth,
-        element_share=truth.element_share[order],
-        scene_class=truth.scene_class[order],
-        perception=truth.perception[order],
-    )
-
-
 def _sheet(real: list[np.ndarray], drawn: list[np.ndarray]) -> np.ndarray:
     lines = []
     for scene in range(len(SCENES)):
@@ -149,7 +139,7 @@ def _sheet(real: list[np.ndarray], drawn: list[np.ndarray]) -> np.ndarray:
 
 
 def _card(figures: dict[str, Any]) -> str:
-    names = ("sound_and_prompt", "sound_alone", "ceiling_second_picture", "floor_shuffled")
+    names = ("sound_and_prompt", "sound_alone", "ceiling_second_picture", "floor_other_place")
     keys = ("pss_scene_top1", "pss_scene_top5", "pss_element", "pss_perception")
     table = "\n".join(
         f"| {name.replace('_', ' ')} | " + " | ".join(f"{figures[name][key]:.3f}" for key in keys) + " |"
@@ -174,7 +164,8 @@ the embedded judges (perception distance on their scale of 0 to 10, lower is bet
 |---|---|---|---|---|
 {table}
 
-*Ceiling*: another picture of the same place. *Floor*: the picture of another place. With another scene's prompt, the
+*Ceiling*: another picture of the same place. *Floor*: the picture of any other place. With twelve scenes, the top five
+nearly always meet: scene @5 separates nothing here. With another scene's prompt, the
 judge sees the prompted scene in {figures["prompt_swap_scene_is_the_prompted"]:.0%} of the drawings.
 {figures["outside_world_share"]:.1%} of the drawings look foreign to the judges.
 
@@ -182,7 +173,9 @@ judge sees the prompted scene in {figures["prompt_swap_scene_is_the_prompted"]:.
 |---|---|
 {parts}
 
-The decoder was sharpened with features of the element judge, which favours element scores by that judge.
+The denoiser saw its samples of 9,600 distinct pictures of 4,800 places and their mirror images. The decoder was
+sharpened with features of the element judge, which favours element scores by that judge. In the captions of this
+training "quiet" or "deserted" could also stand for a busy road without people; that has been mended since.
 
 Made and measured by (stage by stage, each can be stopped and gone on with):
 

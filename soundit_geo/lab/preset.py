@@ -128,7 +128,7 @@ def vae(shop: Workshop, steps: int = 1800) -> None:
             for row, (top, left) in zip(rows, corners, strict=True)
         ]
         real = _pixels(np.stack(pieces))
-        drawn, posterior = model(real)
+        drawn, posterior = model(real, generator)
         pixel = functional.l1_loss(drawn, real)
         edges = functional.l1_loss(drawn.diff(dim=2), real.diff(dim=2))
         edges = edges + functional.l1_loss(drawn.diff(dim=3), real.diff(dim=3))
@@ -165,7 +165,6 @@ def encoder(shop: Workshop, steps: int = 800) -> None:
     places = city_data.load_places(shop.train)[: len(fbanks)]
     pictures = np.load(shop.train / "pictures.npy", mmap_mode="r")
     labels, levels = _truth(places)
-    words = np.random.default_rng(TRAIN_SEED)
     model = ImageBindModel.mini()
     heads = torch.nn.Linear(model.joint_dim, len(SCENES) + len(LEVELS))
     whole = torch.nn.ModuleDict({"model": model, "heads": heads})
@@ -178,6 +177,7 @@ def encoder(shop: Workshop, steps: int = 800) -> None:
         rows = _rows(generator, len(places), 64)
         clip = torch.randint(3, (64,), generator=generator).numpy()
         sound = model.encode_fbanks(torch.from_numpy(fbanks[rows, clip].astype(np.float32))[:, None]).summary
+        words = np.random.default_rng(int(torch.randint(2**31, (), generator=generator)))
         text = model.encode_tokens(tokenize([caption(places[row], words) for row in rows]))
         seen = _pixels(pictures[rows[:32] * city_data.VARIANTS])
         vision = model.encode_pixels(seen)
@@ -449,7 +449,8 @@ def embed(shop: Workshop) -> None:
     from soundit_geo.soundit.autoencoder import FoldingAutoencoder
 
     target = shop.work / "embedded.pt"
-    if target.exists():
+    made_of = (shop.preset / "vae" / "config.json", shop.preset / "encoder" / "config.json")
+    if target.exists() and all(path.stat().st_mtime < target.stat().st_mtime for path in made_of):
         return
     vae = FoldingAutoencoder.from_pretrained(shop.preset / "vae").float().eval()
     model = ImageBindModel.from_pretrained(shop.preset / "encoder").float().eval()
@@ -625,7 +626,11 @@ def train_preset(name: str, work: Path, out: Path, stages: list[str] | None = No
         raise InputError(f"Stage {unknown[0]!r} is unknown; there are {', '.join(STAGES)}.")
     shop = Workshop(work, out)
     for stage in stages or list(STAGES):
-        STAGES[stage](shop)
+        with torch.random.fork_rng():
+            torch.manual_seed(
+                TRAIN_SEED
+            )  # of the first weights; every step draws from a generator of its own
+            STAGES[stage](shop)
 
 
 if __name__ == "__main__":

@@ -148,13 +148,17 @@ class FoldingAutoencoder(ModelMixin, ConfigMixin):
         """
         return DecoderOutput(sample=self.decoder(z))
 
-    def forward(self, x: Tensor) -> tuple[Tensor, DiagonalGaussianDistribution]:
+    def forward(
+        self, x: Tensor, generator: torch.Generator | None = None
+    ) -> tuple[Tensor, DiagonalGaussianDistribution]:
         """Encode, sample, decode: what training needs.
 
         Parameters
         ----------
         x : torch.Tensor
             (B, 3, H, W) in [-1, 1].
+        generator : torch.Generator, optional
+            Source of the latents' noise.
 
         Returns
         -------
@@ -164,5 +168,4 @@ class FoldingAutoencoder(ModelMixin, ConfigMixin):
             Distribution that the latents were drawn from.
         """
         posterior = self.encode(x).latent_dist
-        latent = posterior.mean + posterior.std * torch.randn_like(posterior.mean)
-        return self.decode(latent).sample, posterior
+        return self.decode(posterior.sample(generator)).sample, posterior

@@ -19,7 +19,7 @@ from diffusers.schedulers.scheduling_utils import SchedulerMixin
 from diffusers.utils.torch_utils import randn_tensor
 from torch import Tensor
 
-from soundit_geo.errors import InputError, MissingFileError
+from soundit_geo.errors import InputError, MissingFileError, WeightsError
 from soundit_geo.soundit.transformer import SounDiTTransformer2DModel
 from soundit_geo.weights import preset_path, presets
 
@@ -140,6 +140,8 @@ class SounDiTPipeline(DiffusionPipeline):
         ------
         MissingFileError
             If it is neither a preset, nor a folder, nor of the form of a hub id.
+        WeightsError
+            If the folder or the hub has no such pipeline.
         """
         name = str(pretrained_model_name_or_path)
         if name in presets():
@@ -151,7 +153,13 @@ class SounDiTPipeline(DiffusionPipeline):
             )
         for home in _COMPONENT_HOMES:
             import_module(home)
-        return super().from_pretrained(name, **kwargs)
+        try:
+            return super().from_pretrained(name, **kwargs)
+        except OSError as error:
+            raise WeightsError(
+                f"Model {name!r} cannot be loaded: it is no embedded preset ({', '.join(presets())}), no folder with a "
+                "complete pipeline, and the hub has none of that name or cannot be reached."
+            ) from error
 
     @property
     def downscale(self) -> int:

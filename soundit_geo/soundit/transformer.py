@@ -1,7 +1,7 @@
 """SounDiT's denoiser: embedders, block, model, table of sizes.
 
 Source: SounDiT (CVPR 2026, arXiv 2505.12734) on DiT (Peebles and Xie, ICCV 2023). Parameters that DiT has keep
-DiT's names and shapes, so that DiT's weights load.
+DiT's names and shapes, laid out for its weights; the converter itself is still to come.
 """
 
 from __future__ import annotations

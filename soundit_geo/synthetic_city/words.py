@@ -212,8 +212,9 @@ def _attributes(place: Place) -> tuple[list[str], list[str]]:
         before += ["crowded", "lively"]
         after += ["with many people", "full of people"]
     elif place.people < 0.1:
-        before += ["empty", "quiet", "deserted"]
         after += ["with nobody around"]
+        if place.traffic < 0.1:
+            before += ["empty", "quiet", "deserted"]
     if place.building_height > 0.7:
         after += ["with tall buildings", "between high buildings"]
     before += {"clear": ["sunny"], "cloudy": [], "overcast": ["grey"], "rain": ["rainy"]}[place.weather]
@@ -241,10 +242,14 @@ def caption(place: Place, rng: np.random.Generator) -> str:
     Returns
     -------
     str
-        English, lower case, such as "a leafy city park with many people"; every attribute in it is true.
+        English, lower case, such as "a leafy city park with many people"; every attribute that is added to
+        the scene's name is true.
     """
     before, after = _attributes(place)
     name = str(rng.choice(NAMES[place.scene]))
     adjective = f"{rng.choice(before)} " if before and rng.uniform() < 0.4 else ""
     trailing = f" {rng.choice(after)}" if after and rng.uniform() < 0.4 else ""
-    return f"{rng.choice(_OPENINGS)}{adjective}{name}{trailing}"
+    opening = str(rng.choice(_OPENINGS))
+    if opening.endswith("a ") and (adjective + name)[0] in "aeio":
+        opening = f"{opening[:-1]}n "
+    return f"{opening}{adjective}{name}{trailing}"
