@@ -4,9 +4,10 @@ import pytest
 import torch
 
 from soundit_geo.errors import InputError
+from soundit_geo.lab import preset
 from soundit_geo.lab.city_data import draw_places
 from soundit_geo.lab.loop import Plan, fit
-from soundit_geo.lab.preset import STAGES, TEST_SEED, TRAIN_SEED, train_preset
+from soundit_geo.lab.preset import STAGES, TEST_SEED, TRAIN_SEED, Workshop, train_preset
 
 
 class StoppedError(Exception):
@@ -67,3 +68,26 @@ def test_unknown_presets_and_stages_are_refused(tmp_path):
         train_preset("other", tmp_path, tmp_path)
     with pytest.raises(InputError, match=next(iter(STAGES))):
         train_preset("synthetic-city", tmp_path, tmp_path, ["other"])
+
+
+@pytest.mark.slow
+def test_the_stages_fit_together(tmp_path):
+    """Two steps of each on a tiny city: nothing is learned, but every stage takes what the one before made."""
+    from soundit_geo.encoders import ImageBindModel
+    from soundit_geo.soundit.autoencoder import FoldingAutoencoder
+    from soundit_geo.soundit.transformer import SounDiTTransformer2DModel
+
+    shop = Workshop(
+        tmp_path / "work", tmp_path / "preset", places=24, test_places=12, sounds=12, test_sounds=12
+    )
+    preset.vae(shop, steps=2)
+    preset.encoder(shop, steps=2)
+    preset.soundit(shop, steps=2)
+    assert torch.load(shop.work / "embedded.pt", weights_only=True)["latents"].shape == (24, 2, 4, 16, 16)
+    for kind, name in (
+        (FoldingAutoencoder, "vae"),
+        (ImageBindModel, "encoder"),
+        (SounDiTTransformer2DModel, "transformer"),
+    ):
+        kind.from_pretrained(shop.preset / name)
+        assert (shop.preset / name / "figures.json").exists()

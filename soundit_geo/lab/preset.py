@@ -264,9 +264,7 @@ def elements(shop: Workshop, steps: int = 1000) -> None:
         return {"loss": functional.cross_entropy(model(_worn(_pixels(pictures[rows]), generator)), target)}
 
     best = _judge(shop, model, losses, Plan(steps, rate=2e-3, average=0.99), "elements")
-    unseen = _pixels(np.load(shop.test / "pictures.npy", mmap_mode="r")[:1000])
-    with torch.inference_mode():
-        guess = torch.cat([best(piece).argmax(dim=1) for piece in unseen.split(50)])
+    guess = _on_unseen(shop, lambda piece: best(piece).argmax(dim=1))
     true = index[torch.from_numpy(np.load(shop.test / "masks.npy", mmap_mode="r")[:1000]).long()]
     overlap = []
     for element in range(len(ids)):
@@ -343,12 +341,17 @@ def perception(shop: Workshop, steps: int = 700) -> None:
 
     best = _judge(shop, model, losses, Plan(steps, rate=2e-3, average=0.99), "perception")
     true = felt(shop.test, 1000, None)
-    unseen = _pixels(np.load(shop.test / "pictures.npy", mmap_mode="r")[:1000])
-    with torch.inference_mode():
-        guess = torch.cat([best(piece) for piece in unseen.split(50)])
+    guess = _on_unseen(shop, best)
     unexplained = (guess - true).square().mean(dim=0) / true.var(dim=0)
     figures = {"steps": steps, "r2": [round(1 - float(part), 4) for part in unexplained]}
     _ship(best, shop.preset / "judges" / "perception", figures)
+
+
+def _on_unseen(shop: Workshop, answer: Callable[[Tensor], Tensor]) -> Tensor:
+    """What a judge says of 1,000 pictures of the test city."""
+    unseen = _pixels(np.load(shop.test / "pictures.npy", mmap_mode="r")[:1000])
+    with torch.inference_mode():
+        return torch.cat([answer(piece) for piece in unseen.split(50)])
 
 
 def _judge(
