@@ -12,7 +12,8 @@
     │   └── CubeError                    a layer cube: missing dimension or variable, wrong size
     ├── MissingFileError (FileNotFoundError)
     ├── WeightsError (RuntimeError)      a checkpoint: unknown name, wrong layout, unsafe format
-    └── StudyError (RuntimeError)        a study folder: another study's, unwritable
+    ├── StudyError (RuntimeError)        a study folder: another study's, unwritable
+    └── TrainingError (RuntimeError)     a training run: diverged, its folder another run's or full
 
     SounditWarning (UserWarning)
     └── OutsideWorldWarning              a judge or encoder met data unlike what it was trained on
@@ -61,6 +62,10 @@ class WeightsError(SounditError, RuntimeError):
 
 class StudyError(SounditError, RuntimeError):
     """A study folder belongs to another study, or cannot be written."""
+
+
+class TrainingError(SounditError, RuntimeError):
+    """A training run diverged, or its folder belongs to another run or cannot be written."""
 
 
 class SounditWarning(UserWarning):

@@ -1,11 +1,14 @@
 """Weights: where they lie, and how they are read without running anybody's code.
 
-First version: the presets that are packed with the library, and safe reading of files that the user has.
+Presets that are packed with the library, safe reading of files that the user has, and what a checkpoint must
+hold to be taken: the right names, the right shapes, finite numbers.
 """
 
 from __future__ import annotations
 
+import argparse
 import pickle
+import re
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,11 +16,15 @@ from typing import TYPE_CHECKING, Any
 from soundit_geo.errors import MissingFileError, WeightsError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     from torch import Tensor
 
+NESTED = ("ema", "model", "state_dict")
+"""Where training checkpoints keep the weights; what comes first is taken: averaged weights before raw ones."""
+
 _FEW = 3  # keys that an error names
+_PREFIXES = ("module.", "_orig_mod.", "module.")  # distributed training and torch.compile, in either order
 
 
 def presets() -> dict[str, Path]:
@@ -89,19 +96,23 @@ def weights_folder(name_or_path: str | Path) -> Path:
     )
 
 
-def load_state_dict(path: str | Path) -> dict[str, Tensor]:
-    """Read a checkpoint file safely.
+def load_state_dict(path: str | Path, *, nested: Sequence[str] = NESTED) -> dict[str, Tensor]:
+    """Read a checkpoint as named tensors, never running code from the file.
 
     Parameters
     ----------
-    path : str or pathlib.Path
-        A ``.safetensors`` file, or a PyTorch checkpoint, which is read with ``weights_only=True``: whatever
-        would run code on loading is refused. A dictionary under the key ``state_dict`` is unwrapped.
+    path : str or path
+        ``.safetensors`` is read as such; everything else as a PyTorch checkpoint of plain tensors, beside which
+        there may be numbers, strings and an ``argparse.Namespace`` of settings.
+    nested : sequence of str, optional
+        The first of these keys that holds a dictionary is taken for the state dict. Averaged weights go before
+        raw ones: DiT's training checkpoints have both.
 
     Returns
     -------
     dict of str to torch.Tensor
-        Parameter name to values, on the CPU.
+        Parameter name to values, on the CPU. ``module.`` and ``_orig_mod.`` are dropped where all names begin
+        with them.
 
     Raises
     ------
@@ -114,9 +125,13 @@ def load_state_dict(path: str | Path) -> dict[str, Tensor]:
     if not path.is_file():
         raise MissingFileError(f"There is no checkpoint at {path}. Check the path.")
     loaded = _load_safetensors(path) if path.suffix == ".safetensors" else _load_checkpoint(path)
-    if isinstance(loaded, dict) and isinstance(loaded.get("state_dict"), dict):
-        loaded = loaded["state_dict"]
-    return _only_tensors(loaded, path)
+    if isinstance(loaded, dict):
+        loaded = next((loaded[key] for key in nested if isinstance(loaded.get(key), dict)), loaded)
+    state_dict = _only_tensors(loaded, path)
+    for prefix in _PREFIXES:
+        if state_dict and all(key.startswith(prefix) for key in state_dict):
+            state_dict = {key.removeprefix(prefix): value for key, value in state_dict.items()}
+    return state_dict
 
 
 def check_layout(state_dict: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> None:
@@ -134,21 +149,74 @@ def check_layout(state_dict: Mapping[str, Tensor], expected: Mapping[str, Tensor
     WeightsError
         If keys are missing, left over, or of another shape; the message names the first of each.
     """
-    missing = [key for key in expected if key not in state_dict]
-    extra = [key for key in state_dict if key not in expected]
-    reshaped = [
-        f"{key} is {tuple(state_dict[key].shape)}, expected {tuple(expected[key].shape)}"
-        for key in expected
-        if key in state_dict and tuple(state_dict[key].shape) != tuple(expected[key].shape)
-    ]
+    refuse_disagreement(
+        missing=[key for key in expected if key not in state_dict],
+        unknown=[key for key in state_dict if key not in expected],
+        reshaped=[
+            f"{key} is {tuple(state_dict[key].shape)}, expected {tuple(expected[key].shape)}"
+            for key in expected
+            if key in state_dict and tuple(state_dict[key].shape) != tuple(expected[key].shape)
+        ],
+    )
+
+
+def refuse_disagreement(
+    *, missing: Sequence[str], unknown: Sequence[str], reshaped: Sequence[str], source: str = "The checkpoint"
+) -> None:
+    """Raise if a checkpoint and a network disagree, naming the first keys of each kind.
+
+    Parameters
+    ----------
+    missing, unknown : sequence of str
+        Keys that only the network has, that only the checkpoint has.
+    reshaped : sequence of str
+        What to say about keys of another shape.
+    source : str, optional
+        What the message calls the checkpoint.
+
+    Raises
+    ------
+    WeightsError
+        If any of the three is not empty.
+    """
     complaints = [
         f"{len(keys)} {what}: {', '.join(keys[:_FEW])}{' …' if len(keys) > _FEW else ''}"
-        for what, keys in (("missing", missing), ("unknown", extra), ("of another shape", reshaped))
+        for what, keys in (("missing", missing), ("unknown", unknown), ("of another shape", reshaped))
         if keys
     ]
     if complaints:
         raise WeightsError(
-            f"The checkpoint does not fit the network: {'; '.join(complaints)}. Is it another model's file?"
+            f"{source} does not fit the network: {'; '.join(complaints)}. Is it another model's file, or cut short?"
+        )
+
+
+def check_finite(named: Iterable[tuple[str, Tensor]]) -> None:
+    """Check that weights are finite floating-point numbers.
+
+    Parameters
+    ----------
+    named : iterable of (str, torch.Tensor)
+        Such as ``state_dict.items()`` or ``network.named_parameters()``.
+
+    Raises
+    ------
+    WeightsError
+        If some are NaN, infinite, or no dense floating-point numbers; the message names the first.
+    """
+    import torch
+
+    wrong = []
+    for name, value in named:
+        if value.layout != torch.strided or not value.is_floating_point():
+            wrong.append(f"{name} ({value.dtype}, {value.layout})")
+        elif value.numel() and not value.is_meta:
+            wide = value.detach() if value.itemsize > 1 else value.detach().float()
+            if not torch.stack(wide.aminmax()).isfinite().all():  # NaN comes through; no copy is made
+                wrong.append(name)
+    if wrong:
+        raise WeightsError(
+            f"{len(wrong)} weights are no finite floating-point numbers: {', '.join(wrong[:_FEW])}"
+            f"{' …' if len(wrong) > _FEW else ''}. Did the training diverge, or is the file damaged?"
         )
 
 
@@ -168,15 +236,18 @@ def _load_checkpoint(path: Path) -> Any:
     import torch
 
     try:
-        return torch.load(path, map_location="cpu", weights_only=True)
+        with torch.serialization.safe_globals([argparse.Namespace]):  # DiT keeps its settings in one
+            return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
+        asked = re.search(r"Unsupported global: GLOBAL (\S+)", str(error))
+        what = f"asks for {asked[1]}, and so" if asked else "is damaged, or"
         raise WeightsError(
-            f"{path} holds more than tensors: reading it could run code, so it is refused. In a "
+            f"{path} {what} holds more than tensors: reading it could run code, so it is refused. In a "
             "sandbox, load it with the program that wrote it, save `model.state_dict()` with "
             "safetensors.torch.save_file, and give that .safetensors file."
         ) from error
-    except (RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
-        raise WeightsError(f"{path} is no intact PyTorch checkpoint ({error}). Fetch it again.") from error
+    except Exception as error:  # whatever a damaged file makes torch raise, assertions among it
+        raise WeightsError(f"{path} is no intact PyTorch checkpoint ({error!r}). Fetch it again.") from error
 
 
 def _only_tensors(loaded: Any, path: Path) -> dict[str, Tensor]:
@@ -184,10 +255,12 @@ def _only_tensors(loaded: Any, path: Path) -> dict[str, Tensor]:
 
     if not isinstance(loaded, dict):
         raise WeightsError(f"{path} holds a {type(loaded).__name__}; expected a dictionary of tensors.")
-    wrong = [key for key, value in loaded.items() if not isinstance(value, torch.Tensor)]
+    wrong = [
+        key for key, value in loaded.items() if not (isinstance(key, str) and isinstance(value, torch.Tensor))
+    ]
     if wrong:
         raise WeightsError(
-            f"{path} holds {type(loaded[wrong[0]]).__name__} under {wrong[0]!r}; expected tensors only. Save "
+            f"{path} holds {type(loaded[wrong[0]]).__name__} under {wrong[0]!r}; expected named tensors only. Save "
             "the state dict by itself and give that file."
         )
     return dict(loaded)

@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from diffusers.configuration_utils import ConfigMixin
-from diffusers.models.modeling_utils import ModelMixin
 from torch import Tensor, nn
 
 from soundit_geo.errors import InputError
 from soundit_geo.pss.pictures import to_array
+from soundit_geo.strict import StrictModelMixin
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -108,7 +107,7 @@ class Trunk(nn.Module):
         return maps
 
 
-class EmbeddedJudge(ModelMixin, ConfigMixin):
+class EmbeddedJudge(StrictModelMixin):
     """A small network that judges 128×128 pictures of one world, and knows when it is outside of it.
 
     The world is kept as class-conditional Gaussians with one shared covariance over features of the trunk

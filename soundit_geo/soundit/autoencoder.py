@@ -1,8 +1,8 @@
 """A small variational autoencoder: pictures to latents and back, cheap enough for two processor cores.
 
 It has the manners of diffusers' ``AutoencoderKL`` (``encode(...).latent_dist``, ``decode(...).sample``,
-``config.scaling_factor``), so that the pipeline takes either. The first layer folds 4 × 4 pixels into
-channels, so that no convolution ever runs at full resolution.
+``config.scaling_factor``, ``enable_slicing()``), so that the pipeline takes either. The first layer folds 4 × 4
+pixels into channels, so that no convolution ever runs at full resolution.
 """
 
 from __future__ import annotations
@@ -11,12 +11,18 @@ import math
 from typing import TYPE_CHECKING
 
 import torch
-from diffusers.configuration_utils import ConfigMixin, register_to_config
-from diffusers.models.autoencoders.vae import DecoderOutput, DiagonalGaussianDistribution
+from diffusers.configuration_utils import register_to_config
+from diffusers.models.autoencoders.vae import (
+    AutoencoderMixin,
+    DecoderOutput,
+    DiagonalGaussianDistribution,
+)
 from diffusers.models.modeling_outputs import AutoencoderKLOutput
-from diffusers.models.modeling_utils import ModelMixin
+from diffusers.utils.accelerate_utils import apply_forward_hook
 from torch import nn
 from torch.nn import functional
+
+from soundit_geo.strict import StrictModelMixin
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -60,8 +66,11 @@ class ResidualBlock(nn.Module):
         return x + self.second(functional.silu(self.first(functional.silu(x))))
 
 
-class FoldingAutoencoder(ModelMixin, ConfigMixin):
+class FoldingAutoencoder(StrictModelMixin, AutoencoderMixin):
     """Variational autoencoder with latents at an eighth of the picture's size.
+
+    ``enable_slicing()`` makes it take a batch picture by picture, which needs less memory. It has no tiling: no
+    convolution runs at full resolution.
 
     Parameters
     ----------
@@ -90,6 +99,7 @@ class FoldingAutoencoder(ModelMixin, ConfigMixin):
         shift_factor: float = 0.0,  # noqa: ARG002 - kept in the config
     ) -> None:
         super().__init__()
+        self.use_slicing = False  # see enable_slicing
         pixels, fine, coarse = 3 * FOLD**2, fine_channels, coarse_channels
         self.encoder = nn.Sequential(
             nn.PixelUnshuffle(FOLD),
@@ -116,6 +126,7 @@ class FoldingAutoencoder(ModelMixin, ConfigMixin):
         """Picture edge over latent edge."""
         return 2 * FOLD
 
+    @apply_forward_hook
     def encode(self, x: Tensor) -> AutoencoderKLOutput:
         """Distribution of the latents of some pictures.
 
@@ -129,10 +140,11 @@ class FoldingAutoencoder(ModelMixin, ConfigMixin):
         diffusers.models.modeling_outputs.AutoencoderKLOutput
             ``latent_dist`` over (B, latent_channels, H / 8, W / 8), not scaled.
         """
-        mean = self.encoder(x)
+        mean = self._sliced(self.encoder, x)
         moments = torch.cat([mean, torch.full_like(mean, 2.0 * math.log(DEVIATION))], dim=1)
         return AutoencoderKLOutput(latent_dist=DiagonalGaussianDistribution(moments))
 
+    @apply_forward_hook
     def decode(self, z: Tensor) -> DecoderOutput:
         """Pictures from latents.
 
@@ -146,7 +158,11 @@ class FoldingAutoencoder(ModelMixin, ConfigMixin):
         diffusers.models.autoencoders.vae.DecoderOutput
             ``sample`` (B, 3, 8 h, 8 w), about [-1, 1].
         """
-        return DecoderOutput(sample=self.decoder(z))
+        return DecoderOutput(sample=self._sliced(self.decoder, z))
+
+    def _sliced(self, network: nn.Module, batch: Tensor) -> Tensor:
+        """Run all of a batch at once or, where memory shall be saved, one by one."""
+        return torch.cat([network(part) for part in batch.split(1 if self.use_slicing else len(batch))])
 
     def forward(
         self, x: Tensor, generator: torch.Generator | None = None

@@ -1,13 +1,19 @@
 """How a scene prompt and a soundscape enter a block: SLRCM, mixture-of-experts attention, S-AdaLN.
 
 Source: SounDiT (CVPR 2026, arXiv 2505.12734). Symbols: B batch, N picture tokens, D their width, L soundscape
-tokens, d_s and d_c widths of the soundscape and scene embeddings, M experts of which k are used, h heads.
+tokens, d_s and d_c widths of the soundscape and scene embeddings, M experts of which k are used, h heads,
+T = 1 or B rows of time (one timestep for all samples, or one each).
+
+Every module has two halves. `prepare` takes what stays the same over all sampling steps (soundscape and scene)
+and does all that can be done with it; `forward` takes the tokens. Nothing is approximated: the two halves
+together are the equation in the class's docstring.
 
 Every module starts as nothing: its gate is zero, so that a fresh SounDiT on DiT's weights is DiT.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 import torch
@@ -20,6 +26,7 @@ if TYPE_CHECKING:
 TimeRouting = Literal["as_printed", "modulated"]
 
 
+# --------------------------------------------------------------------------------------------------- the scene
 class SceneContentMixer(nn.Module):
     r"""SLRCM, the scene low-rank content mixer.
 
@@ -27,7 +34,7 @@ class SceneContentMixer(nn.Module):
         A(e_c) = W_q \, \mathrm{diag}(\tanh \phi(e_c)) \, W_v, \qquad
         x + \mathrm{softplus}(g(e_c)) \, \mu \tanh(\alpha) \, \mathrm{LN}(x) A(e_c)
 
-    The D × D matrix A is never built.
+    The D × D matrix A is never built; the strength is multiplied into its spectrum.
 
     Parameters
     ----------
@@ -50,13 +57,11 @@ class SceneContentMixer(nn.Module):
         self.strength = nn.Linear(scene_dim, 1)
         self.alpha = nn.Parameter(torch.zeros(()))  # a fresh mixer changes nothing
 
-    def forward(self, x: Tensor, scene: Tensor, mu: float = 1.0) -> Tensor:
-        """Mix the scene's content into the tokens.
+    def prepare(self, scene: Tensor, mu: float = 1.0) -> Tensor:
+        """Spectrum of A, times the mixer's strength.
 
         Parameters
         ----------
-        x : torch.Tensor
-            (B, N, D).
         scene : torch.Tensor
             (B, d_c), e_c.
         mu : float, optional
@@ -65,14 +70,85 @@ class SceneContentMixer(nn.Module):
         Returns
         -------
         torch.Tensor
+            (B, 1, r).
+        """
+        strength = functional.softplus(self.strength(scene)) * mu * torch.tanh(self.alpha)  # (B, 1)
+        return (torch.tanh(self.spectrum(scene)) * strength)[:, None]                       # (B, 1, r)
+
+    def forward(self, x: Tensor, spectrum: Tensor) -> Tensor:
+        """Mix the scene's content into the tokens.
+
+        Parameters
+        ----------
+        x : torch.Tensor
+            (B, N, D).
+        spectrum : torch.Tensor
+            (B, 1, r), from `prepare`.
+
+        Returns
+        -------
+        torch.Tensor
             (B, N, D).
         """
-        spectrum = torch.tanh(self.spectrum(scene))[:, None]                               # (B, 1, r)
-        strength = functional.softplus(self.strength(scene)) * mu * torch.tanh(self.alpha)  # (B, 1)
-        mixed = self.value(self.query(self.norm(x)) * spectrum)                            # (B, N, D)
-        return x + strength[:, None] * mixed                                               # (B, N, D)
+        mixed = self.query(self.norm(x)) * spectrum                                         # (B, N, r)
+        weight = self.value.weight.t().expand(len(x), -1, -1)                               # (B, r, D)
+        return torch.baddbmm(x, mixed, weight)                                              # (B, N, D)
 
 
+class SceneTimeMix(nn.Module):
+    r"""The embedding that drives S-AdaLN: time, and a bounded learned share of the scene.
+
+    .. math:: e = e_t + \tanh(\beta) \, W e_c
+
+    Reading: "bounded" is tanh of a learned scalar that starts at zero.
+
+    Parameters
+    ----------
+    width : int
+        D.
+    scene_dim : int
+        d_c.
+    """
+
+    def __init__(self, width: int, scene_dim: int) -> None:
+        super().__init__()
+        self.project = nn.Linear(scene_dim, width)
+        self.beta = nn.Parameter(torch.zeros(()))  # a fresh mix is time alone
+
+    def prepare(self, scene: Tensor) -> Tensor:
+        """The scene's share.
+
+        Parameters
+        ----------
+        scene : torch.Tensor
+            (B, d_c), e_c.
+
+        Returns
+        -------
+        torch.Tensor
+            (B, D).
+        """
+        return torch.tanh(self.beta) * self.project(scene)
+
+    def forward(self, time: Tensor, share: Tensor) -> Tensor:
+        """Mix time and scene.
+
+        Parameters
+        ----------
+        time : torch.Tensor
+            (T, D), e_t.
+        share : torch.Tensor
+            (B, D), from `prepare`.
+
+        Returns
+        -------
+        torch.Tensor
+            (B, D), e.
+        """
+        return time + share
+
+
+# ---------------------------------------------------------------------------------------------- the soundscape
 class SoundscapeRouter(nn.Module):
     r"""Which experts hear this soundscape at this timestep.
 
@@ -80,6 +156,8 @@ class SoundscapeRouter(nn.Module):
 
     Reading: as printed, time adds one number to every logit, which softmax cannot see. ``"modulated"`` lets
     time reach each expert differently: the summary is scaled per dimension, ``(e_s ⊙ (1 + W_t e_t))ᵀ P``.
+
+    Both are affine in e_t, ``b + R e_t``, and `prepare` makes b and R.
 
     Parameters
     ----------
@@ -115,37 +193,53 @@ class SoundscapeRouter(nn.Module):
         nn.init.normal_(self.time.weight, std=0.02)
         self.log_temperature = nn.Parameter(torch.zeros(experts))                              # log τ_m
 
-    def weights(self, summary: Tensor, time: Tensor) -> Tensor:
-        """Probability of every expert.
+    def prepare(self, summary: Tensor) -> tuple[Tensor, Tensor]:
+        """The logits as an affine function of time.
 
         Parameters
         ----------
         summary : torch.Tensor
             (B, d_s), e_s.
+
+        Returns
+        -------
+        offset : torch.Tensor
+            (B, M), b.
+        slope : torch.Tensor
+            (B, D, M), R.
+        """
+        offset = summary @ self.prototypes                                                  # (B, M)
+        shared = summary[:, :, None].expand(-1, -1, offset.shape[-1])                       # (B, d_s, M)
+        reach = shared if self.time_routing == "as_printed" else shared * self.prototypes   # (B, d_s, M)
+        return offset, self.time.weight.t() @ reach                                         # (B, D, M)
+
+    def weights(self, offset: Tensor, slope: Tensor, time: Tensor) -> Tensor:
+        """Probability of every expert.
+
+        Parameters
+        ----------
+        offset, slope : torch.Tensor
+            (B, M) and (B, D, M), from `prepare`.
         time : torch.Tensor
-            (B, D), e_t.
+            (T, D), e_t.
 
         Returns
         -------
         torch.Tensor
             (B, M), rows sum to 1.
         """
-        shift = self.time(time)                                                     # (B, d_s)
-        if self.time_routing == "as_printed":
-            logits = summary @ self.prototypes + (summary * shift).sum(-1, keepdim=True)
-        else:
-            logits = (summary * (1.0 + shift)) @ self.prototypes
+        logits = offset + (time[:, None] @ slope)[:, 0]                                     # (B, M)
         return (logits / self.temperature).softmax(dim=-1)
 
-    def forward(self, summary: Tensor, time: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, offset: Tensor, slope: Tensor, time: Tensor) -> tuple[Tensor, Tensor]:
         """Choose experts and their shares.
 
         Parameters
         ----------
-        summary : torch.Tensor
-            (B, d_s), e_s.
+        offset, slope : torch.Tensor
+            (B, M) and (B, D, M), from `prepare`.
         time : torch.Tensor
-            (B, D), e_t.
+            (T, D), e_t.
 
         Returns
         -------
@@ -154,8 +248,31 @@ class SoundscapeRouter(nn.Module):
         share : torch.Tensor
             (B, k), softmax over the chosen of w_m / τ_m; rows sum to 1.
         """
-        weight, chosen = self.weights(summary, time).topk(self.per_sample, dim=-1)
+        weight, chosen = self.weights(offset, slope, time).topk(self.per_sample, dim=-1)
         return chosen, (weight / self.log_temperature.exp()[chosen]).softmax(dim=-1)
+
+
+@dataclass(frozen=True)
+class Heard:
+    """A soundscape as the experts of one block use it.
+
+    Parameters
+    ----------
+    offset, slope : torch.Tensor
+        (B, M) and (B, D, M), the router's logits as a function of time.
+    key : torch.Tensor
+        (B, h, L, D/h), K over the root of D/h; folded: (B, M, rank, h·L), the matrices G.
+    value : torch.Tensor
+        (B, h, L, D/h), V; folded: (B, h·L, D), γ V W_O.
+    gate : torch.Tensor or None
+        (B, 1, 1), γ; None where it is folded into `value`.
+    """
+
+    offset: Tensor
+    slope: Tensor
+    key: Tensor
+    value: Tensor
+    gate: Tensor | None
 
 
 class SoundscapeExperts(nn.Module):
@@ -166,8 +283,11 @@ class SoundscapeExperts(nn.Module):
         Z_m = \mathrm{MHA}(Q_m, S W_K, S W_V) W_O, \quad
         x + \gamma \sum_{m \in \mathrm{top}\text{-}k(w)} \mathrm{softmax}_m(w_m / \tau_m) Z_m
 
-    Keys, values and W_O are shared, and the sum is linear after attention, so that W_O is applied once and
-    only the chosen experts are computed.
+    Keys, values and W_O are shared and the sum is linear after attention, so that only the chosen experts are
+    computed, their attention probabilities are mixed before the one product with V, and W_O is applied once.
+
+    For few tokens S, the up-projections and keys fold into ``G_mh = W↑_mh K_hᵀ / √(D/h)``, and values and W_O
+    into ``γ V_h W_Oh``: no D × D product is left per step. For many, D × D is the smaller; see `folds`.
 
     Reading: γ = tanh of one linear map of e_s, a scalar per sample that starts at zero.
 
@@ -214,69 +334,87 @@ class SoundscapeExperts(nn.Module):
         nn.init.zeros_(self.gate.weight)  # fresh experts change nothing
         nn.init.zeros_(self.gate.bias)
 
-    def forward(self, x: Tensor, tokens: Tensor, summary: Tensor, time: Tensor) -> Tensor:
+    def folds(self, length: int) -> bool:
+        """Whether folding makes a step cheaper, by the multiplications per picture token.
+
+        Folded ``h L (k rank + D)``; unfolded ``k rank D + (k + 1) L D + D²``. For k = 2 and rank 64, folding
+        is cheaper up to L = 102 at size S, 81 at B, 76 at L and 86 at XL.
+
+        Parameters
+        ----------
+        length : int
+            L.
+
+        Returns
+        -------
+        bool
+            True where the folded form is the cheaper one.
+        """
+        _, width, rank = self.down.shape
+        chosen = self.router.per_sample
+        folded = self.heads * length * (chosen * rank + width)
+        return folded <= chosen * rank * width + (chosen + 1) * length * width + width**2
+
+    def prepare(self, tokens: Tensor, summary: Tensor) -> Heard:
+        """All that a step needs of a soundscape.
+
+        Parameters
+        ----------
+        tokens : torch.Tensor
+            (B, L, d_s), S.
+        summary : torch.Tensor
+            (B, d_s), e_s.
+
+        Returns
+        -------
+        Heard
+            Folded or not, see `folds`.
+        """
+        offset, slope = self.router.prepare(summary)
+        gate = torch.tanh(self.gate(summary))[:, None]                                      # (B, 1, 1)
+        key = self._heads(self.key(tokens)) * (self.key.out_features // self.heads) ** -0.5  # (B, h, L, D/h)
+        value = self._heads(self.value(tokens))                                             # (B, h, L, D/h)
+        if not self.folds(tokens.shape[1]):
+            return Heard(offset, slope, key, value, gate)
+        up = self.up.unflatten(-1, (self.heads, -1))                                        # (M, rank, h, D/h)
+        key = torch.einsum("mrhd,bhld->bmrhl", up, key).flatten(3)                          # (B, M, rank, h·L)
+        output = self.output.weight.unflatten(-1, (self.heads, -1))                         # (D, h, D/h)
+        value = torch.einsum("bhld,ohd->bhlo", value, output).flatten(1, 2)                 # (B, h·L, D)
+        return Heard(offset, slope, key, gate * value, None)
+
+    def forward(self, x: Tensor, heard: Heard, time: Tensor) -> Tensor:
         """Let the tokens listen.
 
         Parameters
         ----------
         x : torch.Tensor
             (B, N, D).
-        tokens : torch.Tensor
-            (B, L, d_s), S.
-        summary : torch.Tensor
-            (B, d_s), e_s.
+        heard : Heard
+            From `prepare`.
         time : torch.Tensor
-            (B, D), e_t.
+            (T, D), e_t.
 
         Returns
         -------
         torch.Tensor
             (B, N, D).
         """
-        chosen, share = self.router(summary, time)                                        # (B, k), (B, k)
-        query = self.norm(x)[:, None] @ self.down[chosen] @ self.up[chosen]               # (B, k, N, D)
-        query = query.unflatten(-1, (self.heads, -1)).transpose(2, 3)                     # (B, k, h, N, D/h)
-        key = self.key(tokens).unflatten(-1, (self.heads, -1)).transpose(1, 2)[:, None]   # (B, 1, h, L, D/h)
-        value = self.value(tokens).unflatten(-1, (self.heads, -1)).transpose(1, 2)        # (B, h, L, D/h)
-        heard = (query @ key.transpose(-1, -2) * key.shape[-1] ** -0.5).softmax(dim=-1)   # (B, k, h, N, L)
-        mixed = (heard * share[:, :, None, None, None]).sum(dim=1) @ value                # (B, h, N, D/h)
-        mixed = self.output(mixed.transpose(1, 2).flatten(2))                             # (B, N, D)
-        return x + torch.tanh(self.gate(summary))[:, None] * mixed                        # (B, N, D)
+        chosen, share = self.router(heard.offset, heard.slope, time)                        # (B, k), (B, k)
+        down = self.down.transpose(0, 1)[:, chosen].flatten(2).transpose(0, 1)              # (B, D, k·rank)
+        query = (self.norm(x) @ down).unflatten(-1, (chosen.shape[1], -1)).transpose(1, 2)  # (B, k, N, rank)
+        share = share[:, :, None, None, None]                                               # (B, k, 1, 1, 1)
+        if heard.gate is None:
+            which = torch.arange(len(x), device=x.device)[:, None]                          # (B, 1)
+            score = query @ heard.key[which, chosen]                                        # (B, k, N, h·L)
+            score = score.unflatten(-1, (self.heads, -1)).softmax(dim=-1)                   # (B, k, N, h, L)
+            mixed = (score * share).sum(dim=1).flatten(2)                                   # (B, N, h·L)
+            return torch.baddbmm(x, mixed, heard.value)                                     # (B, N, D)
+        query = self._heads((query @ self.up[chosen]).flatten(0, 1))                        # (B·k, h, N, D/h)
+        query = query.unflatten(0, chosen.shape)                                            # (B, k, h, N, D/h)
+        score = (query @ heard.key[:, None].transpose(-1, -2)).softmax(dim=-1)              # (B, k, h, N, L)
+        mixed = (score * share).sum(dim=1) @ heard.value                                    # (B, h, N, D/h)
+        return x + heard.gate * self.output(mixed.transpose(1, 2).flatten(2))               # (B, N, D)
 
-
-class SceneTimeMix(nn.Module):
-    r"""The embedding that drives S-AdaLN: time, and a bounded learned share of the scene.
-
-    .. math:: e = e_t + \tanh(\beta) \, W e_c
-
-    Reading: "bounded" is tanh of a learned scalar that starts at zero.
-
-    Parameters
-    ----------
-    width : int
-        D.
-    scene_dim : int
-        d_c.
-    """
-
-    def __init__(self, width: int, scene_dim: int) -> None:
-        super().__init__()
-        self.project = nn.Linear(scene_dim, width)
-        self.beta = nn.Parameter(torch.zeros(()))  # a fresh mix is time alone
-
-    def forward(self, time: Tensor, scene: Tensor) -> Tensor:
-        """Mix time and scene.
-
-        Parameters
-        ----------
-        time : torch.Tensor
-            (B, D), e_t.
-        scene : torch.Tensor
-            (B, d_c), e_c.
-
-        Returns
-        -------
-        torch.Tensor
-            (B, D), e.
-        """
-        return time + torch.tanh(self.beta) * self.project(scene)
+    def _heads(self, channels: Tensor) -> Tensor:
+        """(B, L, D) to (B, h, L, D/h)."""
+        return channels.unflatten(-1, (self.heads, -1)).transpose(1, 2)

@@ -1,7 +1,7 @@
 """SounDiT's denoiser: embedders, block, model, table of sizes.
 
 Source: SounDiT (CVPR 2026, arXiv 2505.12734) on DiT (Peebles and Xie, ICCV 2023). Parameters that DiT has keep
-DiT's names and shapes, laid out for its weights; the converter itself is still to come.
+DiT's names and shapes, so that its weights load (`soundit_geo.soundit.convert`).
 """
 
 from __future__ import annotations
@@ -10,15 +10,21 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
 import torch
-from diffusers.configuration_utils import ConfigMixin, register_to_config
+from diffusers.configuration_utils import register_to_config
 from diffusers.models.embeddings import get_2d_sincos_pos_embed, get_timestep_embedding
 from diffusers.models.modeling_outputs import Transformer2DModelOutput
-from diffusers.models.modeling_utils import ModelMixin
 from torch import nn
 from torch.nn import functional
 
 from soundit_geo.errors import InputError
-from soundit_geo.soundit.conditioning import SceneContentMixer, SceneTimeMix, SoundscapeExperts, TimeRouting
+from soundit_geo.soundit.conditioning import (
+    Heard,
+    SceneContentMixer,
+    SceneTimeMix,
+    SoundscapeExperts,
+    TimeRouting,
+)
+from soundit_geo.strict import StrictModelMixin, refuse_unknown_settings
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -33,9 +39,13 @@ SIZES: dict[str, dict[str, int]] = {
 """Depth, width and heads by name; DiT's sizes, and the embedded one."""
 
 
+DIT_EPS = 1e-6
+"""Of the layer norms before self-attention and at the end: the same in DiT's own code and in diffusers'."""
+
+
 @dataclass(frozen=True)
 class Conditions:
-    """What a block is conditioned on, ready for use.
+    """What the model is conditioned on: normalised, nulls in place.
 
     Parameters
     ----------
@@ -55,6 +65,25 @@ class Conditions:
     mu: float
 
 
+@dataclass(frozen=True)
+class Prepared:
+    """The conditions as one block uses them; the same at every step of a sampling run.
+
+    Parameters
+    ----------
+    content : torch.Tensor
+        (B, 1, r), spectrum of SLRCM times its strength.
+    soundscape : Heard
+        For the experts.
+    scene : torch.Tensor
+        (B, D), the scene's share of S-AdaLN's embedding.
+    """
+
+    content: Tensor
+    soundscape: Heard
+    scene: Tensor
+
+
 def modulate(x: Tensor, shift: Tensor, scale: Tensor) -> Tensor:
     """Shift and scale tokens by one vector per sample.
 
@@ -63,14 +92,14 @@ def modulate(x: Tensor, shift: Tensor, scale: Tensor) -> Tensor:
     x : torch.Tensor
         (B, N, D).
     shift, scale : torch.Tensor
-        (B, D).
+        (T, D), T = 1 or B.
 
     Returns
     -------
     torch.Tensor
         (B, N, D), ``x (1 + scale) + shift``.
     """
-    return x * (1.0 + scale[:, None]) + shift[:, None]
+    return torch.addcmul(shift[:, None], x, 1.0 + scale[:, None])
 
 
 class PatchEmbedder(nn.Module):
@@ -124,12 +153,12 @@ class TimestepEmbedder(nn.Module):
         Parameters
         ----------
         timestep : torch.Tensor
-            (B,), 0 to 999.
+            (T,), 0 to 999.
 
         Returns
         -------
         torch.Tensor
-            (B, D), e_t.
+            (T, D), e_t.
         """
         waves = get_timestep_embedding(
             timestep, 256, flip_sin_to_cos=True, downscale_freq_shift=self.frequency_shift
@@ -197,7 +226,10 @@ class FeedForward(nn.Module):
         torch.Tensor
             (B, N, D).
         """
-        return self.fc2(functional.gelu(self.fc1(x), approximate="tanh"))
+        inner = self.fc1(x)                                                                        # (B, N, 4 D)
+        if torch.is_grad_enabled():
+            return self.fc2(functional.gelu(inner, approximate="tanh"))                            # (B, N, D)
+        return self.fc2(torch.ops.aten.gelu_(inner, approximate="tanh"))  # in place: nobody needs it again
 
 
 class SounDiTBlock(nn.Module):
@@ -218,7 +250,7 @@ class SounDiTBlock(nn.Module):
     time_routing : {"as_printed", "modulated"}
         Reading of the router.
     eps : float
-        Of the layer norms.
+        Of the layer norms after self-attention.
     """
 
     def __init__(
@@ -238,7 +270,7 @@ class SounDiTBlock(nn.Module):
         eps: float,
     ) -> None:
         super().__init__()
-        self.norm1 = nn.LayerNorm(width, elementwise_affine=False, eps=eps)
+        self.norm1 = nn.LayerNorm(width, elementwise_affine=False, eps=DIT_EPS)
         self.attn = Attention(width, heads)
         self.norm2 = nn.LayerNorm(width, elementwise_affine=False, eps=eps)
         self.mlp = FeedForward(width)
@@ -258,7 +290,26 @@ class SounDiTBlock(nn.Module):
         )
         self.scene_time = SceneTimeMix(width, scene_dim)
 
-    def forward(self, x: Tensor, time: Tensor, given: Conditions) -> Tensor:
+    def prepare(self, given: Conditions) -> Prepared:
+        """All that does not change over the steps.
+
+        Parameters
+        ----------
+        given : Conditions
+            Soundscape and scene.
+
+        Returns
+        -------
+        Prepared
+            For `forward`.
+        """
+        return Prepared(
+            content=self.content.prepare(given.scene, given.mu),
+            soundscape=self.soundscape.prepare(given.tokens, given.summary),
+            scene=self.scene_time.prepare(given.scene),
+        )
+
+    def forward(self, x: Tensor, time: Tensor, given: Prepared) -> Tensor:
         """Refine the tokens once.
 
         Parameters
@@ -266,9 +317,9 @@ class SounDiTBlock(nn.Module):
         x : torch.Tensor
             (B, N, D).
         time : torch.Tensor
-            (B, D), e_t.
-        given : Conditions
-            Soundscape and scene.
+            (T, D), e_t; T is 1 where all samples share the timestep, or B.
+        given : Prepared
+            Soundscape and scene, from `prepare`.
 
         Returns
         -------
@@ -277,16 +328,16 @@ class SounDiTBlock(nn.Module):
         """
         modulation = cast("nn.Linear", self.adaLN_modulation[1])
         weight, bias = modulation.weight.chunk(2), modulation.bias.chunk(2)
-        by_time = functional.linear(functional.silu(time), weight[0], bias[0])            # (B, 3 D)
+        by_time = functional.linear(functional.silu(time), weight[0], bias[0])            # (T, 3 D)
         scene_time = self.scene_time(time, given.scene)                                   # (B, D)
         by_scene = functional.linear(functional.silu(scene_time), weight[1], bias[1])     # (B, 3 D)
 
         shift, scale, gate = by_time.chunk(3, dim=-1)
-        x = x + gate[:, None] * self.attn(modulate(self.norm1(x), shift, scale))          # AdaLN-Zero
-        x = self.content(x, given.scene, given.mu)                                        # SLRCM
-        x = self.soundscape(x, given.tokens, given.summary, time)                         # MoE conditioning
+        x = _gated(x, gate, self.attn(modulate(self.norm1(x), shift, scale)))             # AdaLN-Zero
+        x = self.content(x, given.content)                                                # SLRCM
+        x = self.soundscape(x, given.soundscape, time)                                    # MoE conditioning
         shift, scale, gate = by_scene.chunk(3, dim=-1)
-        return x + gate[:, None] * self.mlp(modulate(self.norm2(x), shift, scale))        # S-AdaLN
+        return _gated(x, gate, self.mlp(modulate(self.norm2(x), shift, scale)))           # S-AdaLN
 
 
 class FinalLayer(nn.Module):
@@ -296,13 +347,11 @@ class FinalLayer(nn.Module):
     ----------
     width, outputs : int
         D and p² C.
-    eps : float
-        Of the layer norm.
     """
 
-    def __init__(self, width: int, outputs: int, eps: float) -> None:
+    def __init__(self, width: int, outputs: int) -> None:
         super().__init__()
-        self.norm_final = nn.LayerNorm(width, elementwise_affine=False, eps=eps)
+        self.norm_final = nn.LayerNorm(width, elementwise_affine=False, eps=DIT_EPS)
         self.linear = nn.Linear(width, outputs)
         self.adaLN_modulation = nn.Sequential(nn.SiLU(), nn.Linear(width, 2 * width))
 
@@ -314,7 +363,7 @@ class FinalLayer(nn.Module):
         x : torch.Tensor
             (B, N, D).
         time : torch.Tensor
-            (B, D), e_t.
+            (T, D), e_t.
 
         Returns
         -------
@@ -325,7 +374,7 @@ class FinalLayer(nn.Module):
         return self.linear(modulate(self.norm_final(x), shift, scale))
 
 
-class SounDiTTransformer2DModel(ModelMixin, ConfigMixin):
+class SounDiTTransformer2DModel(StrictModelMixin):
     """Diffusion transformer conditioned on a soundscape and a scene.
 
     Reading: soundscape tokens and summary and the scene embedding are brought to unit mean square here (their
@@ -350,15 +399,20 @@ class SounDiTTransformer2DModel(ModelMixin, ConfigMixin):
     time_routing : {"as_printed", "modulated"}
         Reading of the router.
     norm_eps : float
-        Of all layer norms.
+        Of the blocks' layer norms after self-attention: 1e-6 in DiT's own code, 1e-5 in diffusers' port of it.
     frequency_shift : float
         See `TimestepEmbedder`.
+    position_step : float
+        Distance of neighbouring patches in the positions; 1 in DiT, 2 in the embedded preset.
 
     Raises
     ------
     InputError
         If sizes do not divide, or k exceeds M.
     """
+
+    _supports_gradient_checkpointing = True
+    _no_split_modules = ("SounDiTBlock",)
 
     @register_to_config
     def __init__(
@@ -380,6 +434,7 @@ class SounDiTTransformer2DModel(ModelMixin, ConfigMixin):
         time_routing: TimeRouting = "modulated",
         norm_eps: float = 1e-6,
         frequency_shift: float = 0.0,
+        position_step: float = 1.0,
     ) -> None:
         super().__init__()
         if sample_size % patch_size or width % heads or not 1 <= experts_per_sample <= experts:
@@ -391,7 +446,10 @@ class SounDiTTransformer2DModel(ModelMixin, ConfigMixin):
             raise InputError(f"time_routing is {time_routing!r}; expected 'as_printed' or 'modulated'.")
         self.x_embedder = PatchEmbedder(in_channels, patch_size, width)
         self.t_embedder = TimestepEmbedder(width, frequency_shift)
-        position = get_2d_sincos_pos_embed(width, sample_size // patch_size, output_type="pt")
+        grid = sample_size // patch_size
+        position = get_2d_sincos_pos_embed(
+            width, grid, base_size=grid, interpolation_scale=1.0 / position_step, output_type="pt"
+        )
         self.register_buffer("pos_embed", position[None].float(), persistent=False)
         self.null_tokens = nn.Parameter(torch.randn(1, 1, token_dim) * 0.02)
         self.null_summary = nn.Parameter(torch.randn(1, summary_dim) * 0.02)
@@ -413,7 +471,8 @@ class SounDiTTransformer2DModel(ModelMixin, ConfigMixin):
             )
             for _ in range(depth)
         )
-        self.final_layer = FinalLayer(width, patch_size**2 * in_channels, norm_eps)
+        self.final_layer = FinalLayer(width, patch_size**2 * in_channels)
+        self.gradient_checkpointing = False
         self._initialise()
 
     @classmethod
@@ -439,6 +498,7 @@ class SounDiTTransformer2DModel(ModelMixin, ConfigMixin):
         """
         if name not in SIZES:
             raise InputError(f"Size {name!r} is unknown; there are {', '.join(SIZES)}.")
+        refuse_unknown_settings(cls, config)
         return cls(**{**SIZES[name], **config})
 
     def _initialise(self) -> None:
@@ -494,17 +554,33 @@ class SounDiTTransformer2DModel(ModelMixin, ConfigMixin):
             scene = torch.where(scene_missing[:, None], self.null_scene, scene)       # (B, d_c)
         return Conditions(tokens, summary, scene, scene_strength)
 
+    def prepare(self, given: Conditions) -> tuple[Prepared, ...]:
+        """Do once what a sampling run would otherwise do at every step.
+
+        Parameters
+        ----------
+        given : Conditions
+            From `conditions`.
+
+        Returns
+        -------
+        tuple of Prepared
+            One per block, for `forward`. It holds for the present weights only.
+        """
+        return tuple(cast("SounDiTBlock", block).prepare(given) for block in self.blocks)
+
     def forward(
         self,
         sample: Tensor,
-        timestep: Tensor,
-        soundscape_tokens: Tensor,
-        soundscape_summary: Tensor,
-        scene: Tensor,
+        timestep: Tensor | float,
+        soundscape_tokens: Tensor | None = None,
+        soundscape_summary: Tensor | None = None,
+        scene: Tensor | None = None,
         *,
         soundscape_missing: Tensor | None = None,
         scene_missing: Tensor | None = None,
         scene_strength: float = 1.0,
+        prepared: tuple[Prepared, ...] | None = None,
         return_dict: bool = True,
     ) -> Transformer2DModelOutput | tuple[Tensor]:
         """Predict what the scheduler asks for (noise or velocity) from noisy latents.
@@ -513,18 +589,20 @@ class SounDiTTransformer2DModel(ModelMixin, ConfigMixin):
         ----------
         sample : torch.Tensor
             (B, C, H, W), z_t.
-        timestep : torch.Tensor
-            () or (B,), 0 to 999.
-        soundscape_tokens : torch.Tensor
+        timestep : torch.Tensor or number
+            () or (B,), 0 to 999. One for all samples costs a little less.
+        soundscape_tokens : torch.Tensor, optional
             (B, L, d_s), S.
-        soundscape_summary : torch.Tensor
+        soundscape_summary : torch.Tensor, optional
             (B, d_s), e_s.
-        scene : torch.Tensor
+        scene : torch.Tensor, optional
             (B, d_c), e_c.
         soundscape_missing, scene_missing : torch.Tensor, optional
             (B,) bool: use the learned null.
         scene_strength : float, optional
             μ.
+        prepared : tuple of Prepared, optional
+            From `prepare`, in place of all the conditions above.
         return_dict : bool, optional
             As in diffusers.
 
@@ -532,19 +610,36 @@ class SounDiTTransformer2DModel(ModelMixin, ConfigMixin):
         -------
         diffusers.models.modeling_outputs.Transformer2DModelOutput or tuple
             ``sample`` (B, C, H, W).
+
+        Raises
+        ------
+        InputError
+            If neither `prepared` nor all three embeddings came.
         """
-        given = self.conditions(
-            soundscape_tokens,
-            soundscape_summary,
-            scene,
-            soundscape_missing=soundscape_missing,
-            scene_missing=scene_missing,
-            scene_strength=scene_strength,
-        )
-        time = self.t_embedder(timestep.expand(len(sample)))                          # (B, D)
+        if prepared is None:
+            if soundscape_tokens is None or soundscape_summary is None or scene is None:
+                raise InputError(
+                    "Give soundscape_tokens, soundscape_summary and scene (any values where the masks say missing), "
+                    "or prepared conditions."
+                )
+            prepared = self.prepare(
+                self.conditions(
+                    soundscape_tokens,
+                    soundscape_summary,
+                    scene,
+                    soundscape_missing=soundscape_missing,
+                    scene_missing=scene_missing,
+                    scene_strength=scene_strength,
+                )
+            )
+        timestep = torch.as_tensor(timestep, device=sample.device)
+        time = self.t_embedder(timestep.reshape(-1))                                  # (T, D)
         tokens = self.x_embedder(sample) + self.pos_embed.to(sample.dtype)            # (B, N, D)
-        for block in self.blocks:
-            tokens = block(tokens, time, given)                                       # (B, N, D)
+        for block, given in zip(self.blocks, prepared, strict=True):
+            if self.gradient_checkpointing and torch.is_grad_enabled():
+                tokens = self._gradient_checkpointing_func(block, tokens, time, given)
+            else:
+                tokens = block(tokens, time, given)                                   # (B, N, D)
         output = self._unpatch(self.final_layer(tokens, time))                        # (B, C, H, W)
         return Transformer2DModelOutput(sample=output) if return_dict else (output,)
 
@@ -553,6 +648,11 @@ class SounDiTTransformer2DModel(ModelMixin, ConfigMixin):
         size, patch = self.config.sample_size, self.config.patch_size
         grid = patches.unflatten(1, (size // patch, -1)).unflatten(-1, (patch, patch, -1))  # (B, h, w, p, p, C)
         return grid.permute(0, 5, 1, 3, 2, 4).reshape(len(patches), -1, size, size)
+
+
+def _gated(x: Tensor, gate: Tensor, change: Tensor) -> Tensor:
+    """(B, N, D) plus a change of it, gated by one vector per sample, (T, D)."""
+    return torch.addcmul(x, gate[:, None], change)
 
 
 def _unit(embedding: Tensor) -> Tensor:
