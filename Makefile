@@ -12,7 +12,7 @@ ARGS   ?=
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test check format notebooks constraints clean $(VENV)
+.PHONY: help demo test oracle check format notebooks constraints clean $(VENV)
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z$$()A-Z.]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -22,6 +22,9 @@ demo: $(STAMP) ## the sample study: pictures, a table, a map in runs/demo
 
 test: $(STAMP) ## all tests
 	@$(BIN)/python -m pytest --nbmake --nbmake-timeout=900 tests notebooks $(ARGS)
+
+oracle: $(STAMP) ## compare the encoders with ImageBind's reference package, in an environment of its own
+	@.ci/oracle $(ARGS)
 
 check: $(STAMP) ## style, types, import rules, docstrings
 	@$(BIN)/ruff check .
@@ -59,5 +62,5 @@ constraints: ## write constraints.txt anew from what pip resolves today
 	@mv build/constraints.txt constraints.txt && rm -rf build/constraints
 
 clean: ## remove what the commands above made, but for the environment
-	@rm -rf runs/demo build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	@rm -rf .venv-oracle runs/demo build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	@find . -path ./$(VENV) -prune -o -name __pycache__ -type d -prune -exec rm -rf {} +

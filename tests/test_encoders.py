@@ -6,15 +6,23 @@ import json
 import math
 import subprocess
 import sys
+from pathlib import Path
 
+import hypothesis
 import numpy as np
 import pytest
 import soundfile
 import torch
-from diffusers import ConfigMixin, DiffusionPipeline, ModelMixin
+from diffusers import DiffusionPipeline, ModelMixin
+from hypothesis import strategies as st
+from imagebind_layout import BUFFERS, ENTRIES, OTHERS, PARAMETERS, PARAMETERS_OF, PUBLISHED, published
 from PIL import Image
+from safetensors import safe_open
+from safetensors.torch import save_file
 from torch import nn
+from typer.testing import CliRunner
 
+from soundit_geo import cli
 from soundit_geo.encoders import (
     ImageBindModel,
     clip_spans,
@@ -26,8 +34,10 @@ from soundit_geo.encoders import (
     preprocessing,
     tokenize,
 )
+from soundit_geo.encoders.checkpoint import modality_of, select
 from soundit_geo.encoders.imagebind import Attention, TextPreprocessor, Trunk
-from soundit_geo.errors import AudioError, InputError, MissingFileError, PictureError
+from soundit_geo.errors import AudioError, InputError, MissingFileError, PictureError, WeightsError
+from soundit_geo.weights import check_layout
 
 PARTS = ("audio", "text", "vision")
 
@@ -52,73 +62,14 @@ def huge() -> ImageBindModel:
 # --------------------------------------------------------------------------------------------------- layout
 
 
-def block_keys(trunk: str, width: int, *, bias_kv: bool) -> dict[str, tuple[int, ...]]:
-    keys = {
-        "attn.in_proj_weight": (3 * width, width),
-        "attn.in_proj_bias": (3 * width,),
-        "attn.out_proj.weight": (width, width),
-        "attn.out_proj.bias": (width,),
-        "norm_1.weight": (width,),
-        "norm_1.bias": (width,),
-        "norm_2.weight": (width,),
-        "norm_2.bias": (width,),
-        "mlp.fc1.weight": (4 * width, width),
-        "mlp.fc1.bias": (4 * width,),
-        "mlp.fc2.weight": (width, 4 * width),
-        "mlp.fc2.bias": (width,),
+def test_the_published_list_has_the_published_numbers():
+    assert len(published()) == ENTRIES
+    counts = {
+        part: sum(math.prod(shape) for key, shape in shapes.items() if key not in BUFFERS)
+        for part, shapes in PUBLISHED.items()
     }
-    if bias_kv:
-        keys |= {"attn.bias_k": (1, 1, width), "attn.bias_v": (1, 1, width)}
-    return {f"modality_trunks.{trunk}.blocks.{{}}.{key}": shape for key, shape in keys.items()}
-
-
-PUBLISHED = {
-    "audio": {
-        "modality_preprocessors.audio.cls_token": (1, 1, 768),
-        "modality_preprocessors.audio.rgbt_stem.proj.weight": (768, 1, 16, 16),
-        "modality_preprocessors.audio.rgbt_stem.norm_layer.weight": (768,),
-        "modality_preprocessors.audio.rgbt_stem.norm_layer.bias": (768,),
-        "modality_preprocessors.audio.pos_embedding_helper.pos_embed": (1, 229, 768),
-        "modality_heads.audio.0.weight": (768,),
-        "modality_heads.audio.0.bias": (768,),
-        "modality_heads.audio.2.weight": (1024, 768),
-        "modality_postprocessors.audio.1.log_logit_scale": (),
-    }
-    | {
-        key.format(n): shape
-        for n in range(12)
-        for key, shape in block_keys("audio", 768, bias_kv=True).items()
-    },
-    "text": {
-        "modality_preprocessors.text.token_embedding.weight": (49408, 1024),
-        "modality_preprocessors.text.pos_embed": (1, 77, 1024),
-        "modality_preprocessors.text.mask": (77, 77),
-        "modality_heads.text.proj.0.weight": (1024,),
-        "modality_heads.text.proj.0.bias": (1024,),
-        "modality_heads.text.proj.1.weight": (1024, 1024),
-        "modality_postprocessors.text.1.log_logit_scale": (),
-    }
-    | {
-        key.format(n): shape
-        for n in range(24)
-        for key, shape in block_keys("text", 1024, bias_kv=False).items()
-    },
-    "vision": {
-        "modality_preprocessors.vision.cls_token": (1, 1, 1280),
-        "modality_preprocessors.vision.rgbt_stem.proj.1.weight": (1280, 3, 2, 14, 14),
-        "modality_preprocessors.vision.pos_embedding_helper.pos_embed": (1, 257, 1280),
-        "modality_trunks.vision.pre_transformer_layer.0.weight": (1280,),
-        "modality_trunks.vision.pre_transformer_layer.0.bias": (1280,),
-        "modality_heads.vision.0.weight": (1280,),
-        "modality_heads.vision.0.bias": (1280,),
-        "modality_heads.vision.2.weight": (1024, 1280),
-    }
-    | {
-        key.format(n): shape
-        for n in range(32)
-        for key, shape in block_keys("vision", 1280, bias_kv=False).items()
-    },
-}
+    assert counts == PARAMETERS_OF
+    assert sum(counts.values()) == PARAMETERS
 
 
 @pytest.mark.parametrize("part", PARTS)
@@ -127,11 +78,35 @@ def test_huge_has_the_published_keys_and_shapes(huge, part):
     assert ours == PUBLISHED[part]
 
 
+@pytest.mark.parametrize("part", PARTS)
+def test_huge_has_the_published_number_of_parameters(huge, part):
+    count = sum(p.numel() for name, p in huge.named_parameters() if f".{part}." in name)
+    assert count == PARAMETERS_OF[part]
+
+
+@pytest.mark.parametrize("parts", [None, ["audio"], ["text"], ["vision"], ["vision", "audio"]])
+def test_of_the_published_list_the_parts_in_use_are_taken(parts):
+    with torch.device("meta"):
+        model = ImageBindModel.huge(modalities=parts or PARTS)
+    taken, held = select(published(), parts)
+    assert held == list(parts or PARTS)
+    check_layout(taken, model.state_dict())
+    assert len(taken) == sum(len(PUBLISHED[part]) for part in held)
+
+
 @pytest.mark.parametrize(
-    ("part", "count"), [("audio", 86_235_648), ("text", 354_032_641), ("vision", 632_829_440)]
+    ("key", "modality"),
+    [
+        ("modality_trunks.audio.blocks.0.norm_1.weight", "audio"),
+        ("modality_preprocessors.imu.pos_embed", "imu"),
+        ("modality_heads.text.proj.0.bias", "text"),
+        ("modality_trunks.smell.blocks.0.norm_1.weight", None),
+        ("trunks.audio.blocks.0.norm_1.weight", None),
+        ("modality_trunks.audio", None),
+    ],
 )
-def test_huge_has_the_published_number_of_parameters(huge, part, count):
-    assert sum(p.numel() for name, p in huge.named_parameters() if f".{part}." in name) == count
+def test_a_name_tells_its_modality(key, modality):
+    assert modality_of(key) == modality
 
 
 def test_the_audio_scale_is_a_buffer_and_the_text_scale_a_parameter(mini):
@@ -154,7 +129,7 @@ def test_a_model_holds_only_the_modalities_asked_for():
         ImageBindModel.mini(modalities=["audio"]).encode_scenes(["a park"])
 
 
-@pytest.mark.parametrize("modalities", [["audio", "smell"], [], "audio"])
+@pytest.mark.parametrize("modalities", [["audio", "smell"], ["audio", "audio"], [], "audio"])
 def test_unknown_modalities_are_refused(modalities):
     with pytest.raises(InputError, match="expected one or more of audio, text, vision"):
         ImageBindModel.mini(modalities=modalities)
@@ -191,20 +166,318 @@ class Carrier(DiffusionPipeline):
 
 
 def test_a_diffusers_pipeline_carries_it(mini, tmp_path):
-    assert imagebind.ModelMixin is ModelMixin
-    assert imagebind.ConfigMixin is ConfigMixin
+    assert imagebind.ModelMixin is ModelMixin  # diffusers looks for it there
     Carrier(mini).save_pretrained(tmp_path)
     back = Carrier.from_pretrained(tmp_path).encoder
     assert isinstance(back, ImageBindModel)
     assert all(torch.equal(value, mini.state_dict()[key]) for key, value in back.state_dict().items())
 
 
-def test_it_runs_in_half_precision(mini, tmp_path):
+@pytest.mark.parametrize("settings", [{"typo": 1}, {"audio_widht": 128, "typo": 1}])
+def test_unknown_settings_are_refused_by_name(mini, tmp_path, settings):
+    name = f"no setting {next(iter(settings))!r}"
+    with pytest.raises(InputError, match=name):
+        ImageBindModel.huge(**settings)
+    with pytest.raises(InputError, match=name):
+        ImageBindModel.mini(**settings)
+    with pytest.raises(InputError, match=name):
+        ImageBindModel.from_config(dict(mini.config) | settings)
     mini.save_pretrained(tmp_path)
-    half = ImageBindModel.from_pretrained(tmp_path, torch_dtype=torch.bfloat16)
-    exact, rough = mini.encode_soundscapes([noise(3)]).summary, half.encode_soundscapes([noise(3)]).summary
-    assert rough.dtype == torch.bfloat16
-    assert torch.nn.functional.cosine_similarity(exact, rough.float()).item() > 0.99
+    config = json.loads((tmp_path / "config.json").read_text())
+    (tmp_path / "config.json").write_text(json.dumps(config | settings))
+    with pytest.raises(InputError, match=name):
+        ImageBindModel.from_pretrained(tmp_path)
+
+
+# ------------------------------------------------------------------------------------ the published weights
+
+SMALL = {
+    "joint_dim": 12,
+    "audio_stride": 16,
+    "audio_width": 16,
+    "audio_blocks": 2,
+    "audio_heads": 2,
+    "text_width": 16,
+    "text_blocks": 2,
+    "text_heads": 2,
+    "vision_size": 28,
+    "vision_width": 16,
+    "vision_blocks": 2,
+    "vision_heads": 2,
+}
+
+
+@pytest.fixture(scope="module")
+def small() -> ImageBindModel:
+    torch.manual_seed(0)
+    model = ImageBindModel(**SMALL).eval()
+    with torch.no_grad():
+        for value in model.parameters():
+            value.add_(0.1 * torch.randn_like(value))
+    return model
+
+
+@pytest.fixture(scope="module")
+def whole(small) -> dict[str, torch.Tensor]:
+    """A small model's weights as published: with those of the modalities that have no use here."""
+    others = {key: torch.zeros(3) for part in OTHERS for key in PUBLISHED[part]}
+    return {key: value.clone() for key, value in small.state_dict().items()} | others
+
+
+@pytest.fixture(scope="module", params=[".pth", ".safetensors", "several", "folder"])
+def stored(request, small, whole, tmp_path_factory):
+    """The same weights in each form that can be read."""
+    folder = tmp_path_factory.mktemp("stored")
+    if request.param == ".pth":
+        torch.save(whole, folder / "imagebind.pth")
+        return folder / "imagebind.pth"
+    if request.param == ".safetensors":
+        save_file(whole, folder / "imagebind.safetensors")
+        return str(folder / "imagebind.safetensors")
+    small.save_parts(folder)
+    return sorted(folder.glob("*.safetensors")) if request.param == "several" else folder
+
+
+def same(model: ImageBindModel, whole: dict[str, torch.Tensor]) -> bool:
+    held = model.state_dict()
+    return bool(held) and all(torch.equal(value, whole[key]) for key, value in held.items())
+
+
+@pytest.mark.parametrize("parts", [None, ["audio"], ["text"], ["vision"], ["text", "audio"]])
+def test_stored_weights_load_whole_or_in_part(stored, small, whole, parts):
+    model = ImageBindModel.from_checkpoint(stored, parts, **SMALL)
+    assert model.config.modalities == list(parts or PARTS)
+    assert set(model.state_dict()) == {
+        key for key in small.state_dict() if modality_of(key) in (parts or PARTS)
+    }
+    assert same(model, whole)
+    assert not model.training
+    assert all(value.requires_grad and value.device.type == "cpu" for value in model.parameters())
+    if "audio" in (parts or PARTS):
+        heard = model.encode_soundscapes([noise(3)]).tokens
+        assert torch.equal(heard, small.encode_soundscapes([noise(3)]).tokens)
+
+
+def test_writing_to_a_loaded_model_leaves_the_file_as_it_was(whole, tmp_path):
+    for name in ("a.pth", "a.safetensors"):
+        torch.save(whole, tmp_path / name) if name == "a.pth" else save_file(whole, tmp_path / name)
+        before = (tmp_path / name).read_bytes()
+        model = ImageBindModel.from_checkpoint(tmp_path / name, **SMALL)
+        with torch.no_grad():
+            for value in model.parameters():
+                value.zero_()
+        assert (tmp_path / name).read_bytes() == before
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="memory is read from /proc")
+@pytest.mark.parametrize("name", ["a.pth", "a.safetensors"])
+def test_what_is_not_asked_for_stays_on_the_disk(whole, tmp_path, name):
+    heavy = whole | {"modality_trunks.vision.blocks.9.norm_1.weight": torch.ones(60_000_000)}  # 240 MB
+    torch.save(heavy, tmp_path / name) if name == "a.pth" else save_file(heavy, tmp_path / name)
+    del heavy
+
+    def resident() -> int:
+        return next(
+            int(line.split()[1]) // 1024
+            for line in Path("/proc/self/status").read_text().splitlines()
+            if line.startswith("VmRSS")
+        )
+
+    before = resident()  # MB
+    model = ImageBindModel.from_checkpoint(tmp_path / name, ["audio"], **SMALL)
+    assert resident() - before < 60
+    assert same(model, whole)
+
+
+@pytest.mark.parametrize("name", ["a.pth", "a.safetensors"])
+def test_a_modality_that_is_not_there_is_named(small, tmp_path, name):
+    audio = {key: value for key, value in small.state_dict().items() if ".audio." in key}
+    torch.save(audio, tmp_path / name) if name == "a.pth" else save_file(audio, tmp_path / name)
+    assert ImageBindModel.from_checkpoint(tmp_path / name, **SMALL).config.modalities == ["audio"]
+    with pytest.raises(WeightsError, match=r"holds no vision and no text.*holds: audio"):
+        ImageBindModel.from_checkpoint(tmp_path / name, ["vision", "audio", "text"], **SMALL)
+    with pytest.raises(InputError, match="expected one or more of audio, text, vision"):
+        ImageBindModel.from_checkpoint(tmp_path / name, ["depth"], **SMALL)
+    depth = {key: torch.zeros(3) for key in PUBLISHED["depth"]}
+    torch.save(depth, tmp_path / "depth.pth")
+    with pytest.raises(WeightsError, match=r"no modality of ImageBind.*holds: none"):
+        ImageBindModel.from_checkpoint(tmp_path / "depth.pth", **SMALL)
+
+
+@hypothesis.given(data=st.data())
+@hypothesis.settings(
+    max_examples=20, suppress_health_check=[hypothesis.HealthCheck.function_scoped_fixture], deadline=None
+)
+def test_an_entry_that_disagrees_is_named(whole, tmp_path, data):
+    key = data.draw(st.sampled_from(sorted(key for key in whole if modality_of(key) in PARTS)))
+    what = data.draw(st.sampled_from(["lost", "renamed", "reshaped", "added"]))
+    changed = dict(whole)
+    if what in {"lost", "renamed"}:
+        del changed[key]
+    if what in {"renamed", "added"}:
+        changed[f"{key}_2"] = whole[key]
+    if what == "reshaped":
+        changed[key] = torch.zeros(*whole[key].shape, 2)
+    torch.save(changed, tmp_path / "changed.pth")
+    with pytest.raises(WeightsError) as refused:
+        ImageBindModel.from_checkpoint(tmp_path / "changed.pth", PARTS, **SMALL)
+    expected = {
+        "lost": f"1 missing: {key}",
+        "renamed": f"1 missing: {key}; 1 unknown: {key}_2",
+        "added": f"1 unknown: {key}_2",
+        "reshaped": f"{key} is {tuple(changed.get(key, torch.zeros(0)).shape)}, expected {tuple(whole[key].shape)}",
+    }
+    assert expected[what] in str(refused.value)
+
+
+def test_names_of_no_modality_are_not_passed_over(whole, tmp_path):
+    torch.save(whole | {"modality_trunks.smell.blocks.0.norm_1.bias": torch.zeros(3)}, tmp_path / "a.pth")
+    with pytest.raises(WeightsError, match=r"1 unknown: modality_trunks\.smell"):
+        ImageBindModel.from_checkpoint(tmp_path / "a.pth", ["audio"], **SMALL)
+
+
+def test_another_size_is_refused(small, tmp_path):
+    small.save_pretrained(tmp_path)
+    with pytest.raises(WeightsError, match=r"of another shape: .*is \(1, 1, 16\), expected \(1, 1, 768\)"):
+        ImageBindModel.from_checkpoint(next(tmp_path.glob("*.safetensors")), ["audio"])
+
+
+class Bomb:
+    def __reduce__(self):
+        return (exec, ("raise SystemExit('code ran')",))
+
+
+def test_a_file_that_would_run_code_is_refused(whole, tmp_path):
+    torch.save(whole | {"modality_heads.audio.2.weight": Bomb()}, tmp_path / "a.pth")
+    with pytest.raises(WeightsError, match="run code"):
+        ImageBindModel.from_checkpoint(tmp_path / "a.pth", ["audio"], **SMALL)
+
+
+@pytest.mark.parametrize("name", ["a.pth", "a.safetensors"])
+@pytest.mark.parametrize("share", [0.0, 0.01, 0.5, 0.999])
+def test_a_file_that_breaks_off_is_refused(whole, tmp_path, name, share):
+    path = tmp_path / name
+    torch.save(whole, path) if name == "a.pth" else save_file(whole, path)
+    path.write_bytes(path.read_bytes()[: int(share * path.stat().st_size)])
+    with pytest.raises(WeightsError, match=name):
+        ImageBindModel.from_checkpoint(path, ["audio"], **SMALL)
+
+
+@pytest.mark.parametrize(("value", "dtype"), [(math.nan, torch.float32), (1e6, torch.float16)])
+def test_weights_that_are_not_finite_are_refused(whole, tmp_path, value, dtype):
+    key = "modality_heads.audio.2.weight"
+    torch.save(whole | {key: torch.full_like(whole[key], value)}, tmp_path / "a.pth")
+    with pytest.raises(WeightsError, match=key):
+        ImageBindModel.from_checkpoint(tmp_path / "a.pth", ["audio"], dtype=dtype, **SMALL)
+    ImageBindModel.from_checkpoint(tmp_path / "a.pth", ["text"], dtype=dtype, **SMALL)
+
+
+def test_sources_that_cannot_be_are_refused(small, tmp_path):
+    with pytest.raises(MissingFileError, match="no checkpoint"):
+        ImageBindModel.from_checkpoint(tmp_path / "absent.pth")
+    with pytest.raises(MissingFileError, match=r"has no audio\.safetensors"):
+        ImageBindModel.from_checkpoint(tmp_path)
+    with pytest.raises(WeightsError, match="no modality"):
+        ImageBindModel.from_checkpoint([])
+    paths = [part.path for part in small.save_parts(tmp_path).values()]
+    with pytest.raises(WeightsError, match="that another file holds"):
+        ImageBindModel.from_checkpoint([*paths, paths[0]], **SMALL)
+    with pytest.raises(InputError, match=r"dtype is torch\.int8"):
+        ImageBindModel.from_checkpoint(tmp_path, dtype=torch.int8)
+    (tmp_path / "config.json").write_text("{")
+    with pytest.raises(WeightsError, match="no settings in JSON"):
+        ImageBindModel.from_checkpoint(tmp_path)
+
+
+def test_parts_are_files_of_their_own(small, whole, tmp_path):
+    parts = small.save_parts(tmp_path)
+    assert {path.name for path in tmp_path.iterdir()} == {
+        "audio.safetensors",
+        "text.safetensors",
+        "vision.safetensors",
+        "config.json",
+        "diffusion_pytorch_model.safetensors.index.json",
+    }
+    assert list(parts) == list(PARTS)
+    for modality, part in parts.items():
+        held = {key: value for key, value in small.state_dict().items() if modality_of(key) == modality}
+        assert part.path == tmp_path / f"{modality}.safetensors"
+        assert part.numbers == sum(value.numel() for value in held.values())
+        assert part.size == part.path.stat().st_size > 4 * part.numbers
+        with safe_open(part.path, "pt") as file:
+            assert set(file.keys()) == set(held)
+            assert "CC BY-NC-SA 4.0" in file.metadata().values()
+    back = ImageBindModel.from_pretrained(tmp_path)
+    assert same(back, whole)
+    assert sizes(back) == sizes(small)
+    parts["text"].path.unlink()
+    parts["vision"].path.unlink()
+    assert ImageBindModel.from_checkpoint(tmp_path).config.modalities == ["audio"]
+    with pytest.raises(MissingFileError, match=r"text\.safetensors"):
+        ImageBindModel.from_checkpoint(tmp_path, ["audio", "text"])
+    with pytest.raises(WeightsError):
+        ImageBindModel.from_pretrained(tmp_path)
+
+
+def test_the_command_splits_the_published_file(small, whole, tmp_path, monkeypatch):
+    monkeypatch.setattr(imagebind, "HUGE", SMALL)  # the published file is 4.8 GB
+    torch.save(whole, tmp_path / "imagebind_huge.pth")
+    command = [
+        "weights",
+        "split-imagebind",
+        str(tmp_path / "imagebind_huge.pth"),
+        "--out",
+        str(tmp_path / "parts"),
+    ]
+    said = CliRunner().invoke(cli.app, [*command, "--modalities", "audio, text", "--dtype", "float16"])
+    assert said.exit_code == 0, said.output
+    assert "CC BY-NC-SA 4.0" in said.output
+    numbers = sum(value.numel() for key, value in small.state_dict().items() if ".audio." in key)
+    assert f"{numbers:,} numbers" in said.output
+    assert not (tmp_path / "parts" / "vision.safetensors").exists()
+    back = ImageBindModel.from_pretrained(tmp_path / "parts", torch_dtype=torch.float16)
+    assert back.config.modalities == ["audio", "text"]
+    assert all(torch.equal(v, whole[k].to(v.dtype)) for k, v in back.state_dict().items())
+    assert CliRunner().invoke(cli.app, command).exit_code == 0
+    assert same(ImageBindModel.from_pretrained(tmp_path / "parts"), whole)
+    for wrong in (["--modalities", "audio,smell"], ["--dtype", "float12"]):
+        assert isinstance(CliRunner().invoke(cli.app, [*command, *wrong]).exception, InputError)
+
+
+# ----------------------------------------------------------------------------------------- half precision
+
+
+@pytest.mark.parametrize(("dtype", "closeness"), [(torch.float16, 0.9999), (torch.bfloat16, 0.99)])
+def test_it_runs_in_half_precision(mini, tmp_path, dtype, closeness):
+    mini.save_parts(tmp_path)
+    picture = np.random.default_rng(0).integers(0, 256, (50, 60, 3), dtype=np.uint8)
+
+    def embed(model: ImageBindModel) -> list[torch.Tensor]:
+        heard = model.encode_soundscapes([noise(3), noise(7)], "patches")
+        clips = model.encode_soundscapes([noise(3), noise(7)]).tokens
+        return [
+            heard.tokens,
+            clips,
+            heard.summary,
+            model.encode_scenes(["a"]),
+            model.encode_pictures([picture]),
+        ]
+
+    exact = embed(mini)
+    for half in (
+        ImageBindModel.from_pretrained(tmp_path, torch_dtype=dtype),
+        ImageBindModel.from_checkpoint(tmp_path, dtype=dtype),
+    ):
+        assert half.dtype == dtype
+        rough = embed(half)
+        assert {value.dtype for value in rough} == {dtype}
+        for fine, coarse in zip(exact, rough, strict=True):
+            cosines = torch.nn.functional.cosine_similarity(fine, coarse.float(), dim=-1)
+            assert cosines.min() > closeness
+        for part in ("audio", "text"):  # in half precision 20 would become 20.09
+            given, kept = (model.modality_postprocessors[part][1].log_logit_scale for model in (mini, half))
+            assert torch.equal(given, kept)
+            assert kept.dtype == torch.float32
 
 
 # ----------------------------------------------------------------------------------------------- embeddings
@@ -501,6 +774,71 @@ def test_an_unusable_file_is_explained(tmp_path, mini):
         mini.encode_soundscapes([tmp_path / "text.wav"])
     with pytest.raises(MissingFileError):
         mini.encode_soundscapes([tmp_path / "absent.wav"])
+
+
+def stereo(path, seconds: float = 5.0, rate: int = 16_000) -> np.ndarray:
+    """Two different channels with different means, in a file and as read from it."""
+    rng = np.random.default_rng(8)
+    sound = 0.1 * rng.standard_normal((round(seconds * rate), 2)) + [0.2, -0.1]
+    soundfile.write(path, sound, rate, subtype="FLOAT")
+    return sound.astype(np.float32)
+
+
+def test_of_stereo_the_mean_or_the_first_channel_is_heard(tmp_path):
+    sound = stereo(tmp_path / "a.wav")
+    mean, first = (fbanks_of_file(tmp_path / "a.wav", channel=channel) for channel in ("mean", "first"))
+    assert torch.equal(fbanks_of_file(tmp_path / "a.wav"), mean)
+    torch.testing.assert_close(mean, fbanks_of(sound.mean(axis=1)), atol=1e-5, rtol=0)
+    assert torch.equal(first, fbanks_of_channels(sound.T))
+    assert (mean - first).abs().max() > 0.01
+
+
+def test_of_mono_the_mean_is_the_first_channel(tmp_path):
+    soundfile.write(tmp_path / "a.wav", noise(3), 44_100, subtype="FLOAT")
+    mean, first = (fbanks_of_file(tmp_path / "a.wav", channel=channel) for channel in ("mean", "first"))
+    torch.testing.assert_close(first, mean, atol=1e-4, rtol=0)
+
+
+def test_the_model_says_which_channel_is_heard(mini, tmp_path):
+    stereo(tmp_path / "a.wav")
+    first = ImageBindModel.mini(audio_channel="first").eval()
+    first.load_state_dict(mini.state_dict())
+    first.save_pretrained(tmp_path / "first")
+    back = ImageBindModel.from_pretrained(tmp_path / "first")
+    expected = mini.encode_fbanks(fbanks_of_file(tmp_path / "a.wav", channel="first")[None]).tokens
+    assert torch.equal(back.encode_soundscapes([tmp_path / "a.wav"]).tokens, expected)
+    assert not torch.allclose(mini.encode_soundscapes([tmp_path / "a.wav"]).tokens, expected)
+    with pytest.raises(InputError, match="none of mean, first"):
+        ImageBindModel.mini(audio_channel="left")
+    with pytest.raises(InputError, match="none of mean, first"):
+        fbanks_of_file(tmp_path / "a.wav", channel="left")
+
+
+def test_channels_that_cancel_are_heard_as_the_first(tmp_path):
+    sound = noise(3) - 0.05
+    soundfile.write(tmp_path / "a.wav", np.stack([sound, -sound], axis=1), 16_000, subtype="FLOAT")
+    with pytest.raises(AudioError, match="cancel"):
+        fbanks_of_file(tmp_path / "a.wav")
+    assert fbanks_of_file(tmp_path / "a.wav", channel="first").isfinite().all()
+    soundfile.write(tmp_path / "b.wav", np.stack([sound, 0 * sound], axis=1), 16_000, subtype="FLOAT")
+    assert fbanks_of_file(tmp_path / "b.wav", channel="first").isfinite().all()
+    soundfile.write(tmp_path / "c.wav", np.stack([0 * sound, sound], axis=1), 16_000, subtype="FLOAT")
+    with pytest.raises(AudioError, match=r"c\.wav .*silent"):
+        fbanks_of_file(tmp_path / "c.wav", channel="first")
+
+
+def test_a_file_whose_first_channel_cannot_be_had_is_explained(tmp_path):
+    (tmp_path / "text.wav").write_text("hello")
+    with pytest.raises(AudioError, match=r"text\.wav is no audio"):
+        fbanks_of_file(tmp_path / "text.wav", channel="first")
+    with pytest.raises(MissingFileError):
+        fbanks_of_file(tmp_path / "absent.wav", channel="first")
+    soundfile.write(tmp_path / "empty.wav", np.zeros((0, 2)), 16_000)
+    with pytest.raises(AudioError, match="no samples"):
+        fbanks_of_file(tmp_path / "empty.wav", channel="first")
+    soundfile.write(tmp_path / "odd.wav", noise(1), 16_001)
+    with pytest.raises(AudioError, match="too little in common"):
+        fbanks_of_file(tmp_path / "odd.wav", channel="first")
 
 
 # ----------------------------------------------------------------------------------------------------- text

@@ -9,23 +9,27 @@ code; the filter banks follow Gong et al., "AST: Audio Spectrogram Transformer",
 from __future__ import annotations
 
 from fractions import Fraction
-from math import ceil
-from typing import TYPE_CHECKING, Any
+from math import ceil, gcd
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 import torch
 
 from soundit_geo.audio import RATE, SHORTEST_SECONDS, SILENT_DBFS, level_dbfs, read_recording
-from soundit_geo.errors import AudioError, InputError, PictureError
+from soundit_geo.errors import AudioError, InputError, MissingFileError, PictureError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from os import PathLike
 
+Channel = Literal["mean", "first"]
+
 CLIPS = 3
 CLIP_SECONDS = 2
 LONG_SECONDS = 600  # of a longer file only the clips are read
 FBANK_MEAN, FBANK_STD = -4.268, 9.138  # natural log of mel energy, over AudioSet
+_LARGEST_RATIO = 1000  # of the rates' whole numbers; 44 100 : 16 000 is 441 : 160
 PICTURE_MEAN = (0.48145466, 0.4578275, 0.40821073)  # CLIP's, of RGB in 0 to 1
 PICTURE_STD = (0.26862954, 0.26130258, 0.27577711)
 
@@ -91,9 +95,8 @@ def fbanks_of(waveform: Any, *, mel_bins: int = 128, frames: int = 204) -> torch
 def fbanks_of_channels(waveforms: Any, *, mel_bins: int = 128, frames: int = 204) -> torch.Tensor:
     """Filter banks of a recording with several channels, exactly as the reference treats one.
 
-    The first channel is analysed; the mean that is subtracted is that of all channels. The package itself
-    averages the channels when it reads a file (see `soundit_geo.audio`), which keeps what only the other
-    channel heard; this function is for those who need the reference's numbers.
+    The first channel is analysed; the mean that is subtracted is that of all channels. Unless told otherwise,
+    the package averages the channels instead, which keeps what only the other channel heard.
 
     Parameters
     ----------
@@ -110,16 +113,19 @@ def fbanks_of_channels(waveforms: Any, *, mel_bins: int = 128, frames: int = 204
     Raises
     ------
     AudioError
-        As in `fbanks_of`, of any channel.
+        As in `fbanks_of`. Channels but the first may be silent.
     """
-    if getattr(waveforms, "ndim", None) != 2:
+    if getattr(waveforms, "ndim", None) != 2 or not len(waveforms):
         raise AudioError(
             f"Waveforms have shape {np.shape(waveforms)}; expected (channels, samples) at 16 kHz."
         )
-    return _fbanks_of_channels(torch.stack([_checked_waveform(row) for row in waveforms]), mel_bins, frames)
+    rows = [_checked_waveform(row, may_be_silent=place > 0) for place, row in enumerate(waveforms)]
+    return _fbanks_of_channels(torch.stack(rows), mel_bins, frames)
 
 
-def fbanks_of_file(path: str | PathLike[str], *, mel_bins: int = 128, frames: int = 204) -> torch.Tensor:
+def fbanks_of_file(
+    path: str | PathLike[str], *, mel_bins: int = 128, frames: int = 204, channel: Channel = "mean"
+) -> torch.Tensor:
     """Normalised log-mel filter banks of the three clips of one audio file.
 
     Parameters
@@ -128,12 +134,15 @@ def fbanks_of_file(path: str | PathLike[str], *, mel_bins: int = 128, frames: in
         An audio file that `soundit_geo.audio.read_recording` reads.
     mel_bins, frames : int
         As in `fbanks_of`.
+    channel : {"mean", "first"}
+        What is heard of several channels: their mean, or the first alone, as the reference does (see
+        `fbanks_of_channels`). Of a file with one channel both are the same.
 
     Returns
     -------
     torch.Tensor of shape (3, 1, mel_bins, frames)
         As from `fbanks_of`. Of a file longer than ten minutes only the clips are read, each of which must
-        then hold sound.
+        then hold sound; with ``first`` it is read whole.
 
     Raises
     ------
@@ -141,7 +150,16 @@ def fbanks_of_file(path: str | PathLike[str], *, mel_bins: int = 128, frames: in
         If the file cannot be used.
     MissingFileError
         If there is no such file.
+    InputError
+        If `channel` is neither.
     """
+    check_channel(channel)
+    if channel == "first":
+        sound = _channels_of(path)
+        try:
+            return fbanks_of_channels(sound, mel_bins=mel_bins, frames=frames)
+        except AudioError as error:
+            raise AudioError(f"{Path(path).name} cannot be heard by its first channel. {error}") from error
     samples = _samples_of(path)
     if samples <= LONG_SECONDS * RATE:
         return fbanks_of(read_recording(path).waveform, mel_bins=mel_bins, frames=frames)
@@ -162,6 +180,47 @@ def _samples_of(path: str | PathLike[str]) -> int:
     except (soundfile.SoundFileError, TypeError, OSError):
         return 0
     return ceil(Fraction(info.frames * RATE, info.samplerate))
+
+
+def _channels_of(path: str | PathLike[str]) -> torch.Tensor:
+    """All channels (channels, n) of a file at 16 kHz, resampled as the reference does."""
+    import soundfile
+    from torchaudio.functional import resample
+
+    name = Path(path).name
+    if not Path(path).is_file():
+        raise MissingFileError(f"There is no file {path}. Give the path of a recording.")
+    try:
+        sound, rate = soundfile.read(path, dtype="float32", always_2d=True)  # (n, channels)
+    except (soundfile.SoundFileError, TypeError, OSError) as error:  # TypeError: headerless .raw
+        raise AudioError(
+            f"{name} is no audio that can be decoded ({error}). Expected wav, flac, ogg or mp3."
+        ) from error
+    if not len(sound):
+        raise AudioError(f"{name} holds no samples (0 s). Record it again, or leave it out.")
+    if rate // gcd(rate, RATE) > _LARGEST_RATIO:
+        raise AudioError(
+            f"{name} has {rate} samples per second, which has too little in common with {RATE} to be "
+            f'resampled exactly. Convert it to {RATE} Hz, or take channel="mean".'
+        )
+    return resample(torch.from_numpy(sound.T.copy()), rate, RATE)
+
+
+def check_channel(channel: str) -> None:
+    """Refuse what is no way to hear several channels.
+
+    Parameters
+    ----------
+    channel : str
+        What the caller gave.
+
+    Raises
+    ------
+    InputError
+        If it is neither ``mean`` nor ``first``.
+    """
+    if channel not in get_args(Channel):
+        raise InputError(f"Channel {channel!r} is none of {', '.join(get_args(Channel))}.")
 
 
 def _fbanks_of_channels(sound: torch.Tensor, mel_bins: int, frames: int) -> torch.Tensor:
@@ -195,7 +254,7 @@ def _fbank(clip: torch.Tensor, mel_bins: int, frames: int) -> torch.Tensor:
     return torch.nn.functional.pad(bank, (0, frames - bank.shape[-1]))
 
 
-def _checked_waveform(waveform: Any) -> torch.Tensor:
+def _checked_waveform(waveform: Any, *, may_be_silent: bool = False) -> torch.Tensor:
     """Copy a waveform (n,) as float32, or say why it cannot be encoded."""
     if isinstance(waveform, torch.Tensor):
         waveform = waveform.detach().cpu().float().numpy() if waveform.is_floating_point() else waveform.cpu()
@@ -218,7 +277,7 @@ def _checked_waveform(waveform: Any) -> torch.Tensor:
     if not np.isfinite(sound).all():
         raise AudioError("A waveform holds samples that are not finite (NaN or infinite). Repair it first.")
     level = level_dbfs(sound)
-    if level < SILENT_DBFS:
+    if level < SILENT_DBFS and not may_be_silent:
         raise AudioError(
             f"A waveform is silent: {level:.0f} dBFS, below {SILENT_DBFS:.0f} dBFS. Leave it out."
         )
