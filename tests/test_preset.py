@@ -6,6 +6,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from diffusers import (
+    DDIMScheduler,
+    DiffusionPipeline,
+    EulerDiscreteScheduler,
+    UniPCMultistepScheduler,
+)
 
 import soundit_geo as sg
 from soundit_geo.classes import PLACES365
@@ -52,6 +58,25 @@ def test_its_card_says_that_it_is_a_stand_in_and_what_was_measured():
     card, figures = (folder / "README.md").read_text(), json.loads((folder / "figures.json").read_text())
     assert "stand-in" in card
     assert f"{figures['sound_and_prompt']['pss_scene_top1']:.3f}" in card
+
+
+def test_plain_diffusers_opens_it(pipeline):
+    plain = DiffusionPipeline.from_pretrained(preset_path("synthetic-city"))
+    assert type(plain) is type(pipeline)
+    ours, theirs = pipeline.transformer.state_dict(), plain.transformer.state_dict()
+    assert all(torch.equal(value, theirs[key]) for key, value in ours.items())
+
+
+@pytest.mark.parametrize("kind", [DDIMScheduler, EulerDiscreteScheduler, UniPCMultistepScheduler])
+def test_samplers_without_noise_of_their_own_draw_the_same_picture(pipeline, kind):
+    """They solve one equation; what another first noise draws is five times as far away and more."""
+    latents = torch.randn(2, 4, 16, 16, generator=torch.Generator().manual_seed(0))
+    other = sg.SounDiTPipeline.from_pipe(pipeline, scheduler=kind.from_config(pipeline.scheduler.config))
+    other.set_progress_bar_config(disable=True)
+    common = {"scenes": "a park", "num_inference_steps": 24, "output_type": "pt"}
+    one, two = (pipe(latents=latents[:1], **common).images for pipe in (pipeline, other))
+    far = pipeline(latents=latents[1:], **common).images
+    assert (one - two).abs().mean() < 0.2 * (one - far).abs().mean()
 
 
 def test_the_encoder_hears_scenes_far_above_chance(pipeline, places, sounds):

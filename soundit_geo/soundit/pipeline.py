@@ -1,14 +1,15 @@
 """Soundscape and scene prompt in, landscape out: SounDiT as a diffusers pipeline.
 
+Read beside it: `embedding` (sounds and prompts to vectors), `inputs` (what a call may be given), `guidance` (how
+predictions are combined), `schedule` (which samplers fit), `loading` (where a pipeline comes from).
+
 (No postponed annotations here: diffusers reads the component types from the signature.)
 """
 
-import inspect
 from collections.abc import Callable, Sequence
-from importlib import import_module
 from os import PathLike
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol, Self, runtime_checkable
+from typing import Any, ClassVar, Self, Unpack
 
 import torch
 from diffusers import DiffusionPipeline
@@ -19,71 +20,19 @@ from diffusers.schedulers.scheduling_utils import SchedulerMixin
 from diffusers.utils.torch_utils import randn_tensor
 from torch import Tensor
 
-from soundit_geo.errors import InputError, MissingFileError, WeightsError
+from soundit_geo.errors import InputError, WeightsError
+from soundit_geo.soundit import guidance
+from soundit_geo.soundit.embedding import TOKEN_KINDS, Embedded, Prompts, Soundscapes, awake, embed
+from soundit_geo.soundit.guidance import Branch
+from soundit_geo.soundit.inputs import Generators, check_count, check_generator, check_latents, check_number
+from soundit_geo.soundit.loading import check_folder, find_folder, register
+from soundit_geo.soundit.schedule import check_scheduler, set_timesteps, step_options
 from soundit_geo.soundit.transformer import SounDiTTransformer2DModel
-from soundit_geo.weights import preset_path, presets
+from soundit_geo.weights import presets
 
-_COMPONENT_HOMES = ("soundit_geo.soundit.autoencoder", "soundit_geo.encoders.imagebind")
-"""Diffusers takes a component's class only from a module that is already imported, never by a file's word."""
+OUTPUT_TYPES = ("pil", "np", "pt", "latent")
 
-Generators = torch.Generator | Sequence[torch.Generator] | None
-
-
-class Soundscapes(Protocol):
-    """Embedded recordings: tokens (B, L, d_s) and summary (B, d_s)."""
-
-    @property
-    def tokens(self) -> Tensor:
-        """(B, L, d_s)."""
-
-    @property
-    def summary(self) -> Tensor:
-        """(B, d_s)."""
-
-
-@runtime_checkable
-class Encoder(Protocol):
-    """What the pipeline asks of an encoder; ImageBind is one."""
-
-    def encode_soundscapes(self, soundscapes: Sequence[Any], tokens: str) -> Soundscapes:
-        """Embed recordings.
-
-        Parameters
-        ----------
-        soundscapes : sequence of (path or array)
-            Files, or mono waveforms (n,) at 16 kHz.
-        tokens : {"pooled", "clips", "patches"}
-            Kind of tokens.
-
-        Returns
-        -------
-        Soundscapes
-            Tokens (B, L, d_s) and summary (B, d_s).
-        """
-
-    def encode_scenes(self, prompts: Sequence[str]) -> Tensor:
-        """Embed scene prompts.
-
-        Parameters
-        ----------
-        prompts : sequence of str
-            In English.
-
-        Returns
-        -------
-        torch.Tensor
-            (B, d_c).
-        """
-
-
-class _Batch(NamedTuple):
-    """Embedded conditions of one call; true in a mask where something is missing."""
-
-    tokens: Tensor  # (B, L, d_s)
-    summary: Tensor  # (B, d_s)
-    scene: Tensor  # (B, d_c)
-    no_soundscape: Tensor  # (B,)
-    no_scene: Tensor  # (B,)
+_HUB = ("cache_dir", "force_download", "local_files_only", "proxies", "revision", "token")
 
 
 class SounDiTPipeline(DiffusionPipeline):
@@ -96,14 +45,21 @@ class SounDiTPipeline(DiffusionPipeline):
     vae : diffusers.ModelMixin
         Latents to pictures: ``AutoencoderKL``, ``AutoencoderTiny`` or `FoldingAutoencoder`.
     scheduler : diffusers.SchedulerMixin
-        Any of diffusers' samplers that fits the model's prediction type.
-    encoder : diffusers.ModelMixin
-        Sounds and prompts to embeddings; see `Encoder`.
+        Any of diffusers' samplers of DDPM's noise schedule that fits the model's prediction type.
+    encoder : diffusers.ModelMixin or None
+        Sounds and prompts to embeddings; see `soundit_geo.soundit.embedding.Encoder`. Without one the pipeline draws
+        from embeddings alone.
     soundscape_tokens : {"pooled", "clips", "patches"}
         Kind of soundscape tokens that the transformer was trained on.
+
+    Raises
+    ------
+    InputError
+        If the components do not fit one another.
     """
 
     model_cpu_offload_seq = "encoder->transformer->vae"
+    _optional_components: ClassVar[list[str]] = ["encoder"]
     _callback_tensor_inputs = ("latents",)
 
     def __init__(
@@ -115,13 +71,20 @@ class SounDiTPipeline(DiffusionPipeline):
         soundscape_tokens: str = "clips",
     ) -> None:
         super().__init__()
+        check_scheduler(scheduler)
+        _check_fit(transformer, vae, encoder, soundscape_tokens)
         self.register_modules(transformer=transformer, vae=vae, scheduler=scheduler, encoder=encoder)
         self.register_to_config(soundscape_tokens=soundscape_tokens)
         self.image_processor = VaeImageProcessor(vae_scale_factor=self.downscale)
+        self._guidance_scale = 1.0
+        self._separate_scales: tuple[float, float] | None = None
+        self._interrupt, self._num_timesteps = False, 0
 
     @classmethod
     def from_pretrained(cls, pretrained_model_name_or_path: str | PathLike[str], **kwargs: Any) -> Self:
         """Load a pipeline by preset name, from a folder or from the hub.
+
+        Weights are read from safetensors only, and no file of the folder is executed.
 
         Parameters
         ----------
@@ -129,7 +92,8 @@ class SounDiTPipeline(DiffusionPipeline):
             Name of an embedded preset (``"synthetic-city"``), a folder made by ``save_pretrained``, or a hub id
             ``owner/name``.
         **kwargs
-            As in ``diffusers.DiffusionPipeline.from_pretrained``.
+            As in ``diffusers.DiffusionPipeline.from_pretrained``: ``torch_dtype``, ``variant``, ``device_map``,
+            ``revision``, components such as ``scheduler=`` or ``encoder=None``.
 
         Returns
         -------
@@ -141,25 +105,48 @@ class SounDiTPipeline(DiffusionPipeline):
         MissingFileError
             If it is neither a preset, nor a folder, nor of the form of a hub id.
         WeightsError
-            If the folder or the hub has no such pipeline.
+            If the folder or the hub has no such pipeline, or its files are damaged or do not fit it.
+        InputError
+            If a component's configuration has unknown settings.
         """
         name = str(pretrained_model_name_or_path)
-        if name in presets():
-            name = str(preset_path(name))
-        elif not Path(name).is_dir() and name.count("/") != 1:
-            raise MissingFileError(
-                f"Model {name!r} is neither an embedded preset ({', '.join(presets())}), nor a folder, nor a hub id "
-                "of the form owner/name."
-            )
-        for home in _COMPONENT_HOMES:
-            import_module(home)
+        variant = kwargs.get("variant")
+        kwargs["use_safetensors"] = True
+        folder = find_folder(name)
         try:
-            return super().from_pretrained(name, **kwargs)
+            if folder is None:
+                hub = {key: kwargs[key] for key in _HUB if key in kwargs}
+                folder = Path(cls.download(name, variant=variant, use_safetensors=True, **hub))
+            check_folder(folder, cls, cls.load_config(folder), variant, kwargs.keys())
+            pipeline = super().from_pretrained(folder, **kwargs)
         except OSError as error:
-            raise WeightsError(
-                f"Model {name!r} cannot be loaded: it is no embedded preset ({', '.join(presets())}), no folder with a "
-                "complete pipeline, and the hub has none of that name or cannot be reached."
-            ) from error
+            known = f"no embedded preset ({', '.join(presets())})"
+            if folder is None:
+                raise WeightsError(
+                    f"Model {name!r} is {known}, no folder, and the hub has none of that name or cannot be reached."
+                ) from error
+            raise WeightsError(f"Model {name!r} is no complete pipeline: {error}") from error
+        pipeline.register_to_config(_name_or_path=name)
+        return pipeline
+
+    @classmethod
+    def from_pipe(cls, pipeline: DiffusionPipeline, **kwargs: Any) -> Self:
+        """A pipeline that shares the components of another, at no cost in memory.
+
+        Parameters
+        ----------
+        pipeline : SounDiTPipeline
+            The other.
+        **kwargs
+            Components in place of its own, such as ``scheduler=``; ``torch_dtype``.
+
+        Returns
+        -------
+        SounDiTPipeline
+            As in diffusers.
+        """
+        shared = pipeline.components if isinstance(pipeline, SounDiTPipeline) else {}
+        return super().from_pipe(pipeline, **{**shared, **kwargs})
 
     @property
     def downscale(self) -> int:
@@ -168,6 +155,56 @@ class SounDiTPipeline(DiffusionPipeline):
             return int(self.vae.downscale)
         return int(2 ** (len(self.vae.config.block_out_channels) - 1))
 
+    @property
+    def guidance_scale(self) -> float:
+        """Joint guidance of the present or last call; a callback may set ``_guidance_scale``, as in diffusers."""
+        return self._guidance_scale
+
+    @property
+    def num_timesteps(self) -> int:
+        """Timesteps of the present or last call."""
+        return self._num_timesteps
+
+    @property
+    def interrupt(self) -> bool:
+        """Whether a callback has set ``_interrupt``, which ends the call after that step."""
+        return self._interrupt
+
+    @torch.no_grad()
+    def encode(
+        self,
+        soundscapes: Sequence[Any] | str | PathLike[str] | None = None,
+        scenes: Sequence[str | None] | str | None = None,
+    ) -> Prompts:
+        """Embed soundscapes and scene prompts once, for any number of calls.
+
+        ``pipeline(**pipeline.encode(soundscapes, scenes))`` draws what ``pipeline(soundscapes, scenes)`` draws.
+
+        Parameters
+        ----------
+        soundscapes, scenes
+            As in `__call__`.
+
+        Returns
+        -------
+        dict
+            ``soundscape_embeds``, ``scene_embeds``, ``soundscape_missing`` and ``scene_missing``, for `__call__`.
+
+        Raises
+        ------
+        InputError
+            If nothing was given, lengths disagree, or there is no encoder.
+        AudioError
+            If a recording cannot be used.
+        """
+        given = self._embed(soundscapes=soundscapes, scenes=scenes)
+        return {
+            "soundscape_embeds": given.soundscapes,
+            "scene_embeds": given.scenes,
+            "soundscape_missing": given.no_soundscape,
+            "scene_missing": given.no_scene,
+        }
+
     @torch.no_grad()
     def __call__(
         self,
@@ -175,50 +212,62 @@ class SounDiTPipeline(DiffusionPipeline):
         scenes: Sequence[str | None] | str | None = None,
         *,
         num_inference_steps: int = 20,
+        timesteps: Sequence[int] | None = None,
+        sigmas: Sequence[float] | None = None,
         guidance_scale: float = 4.0,
         soundscape_guidance_scale: float | None = None,
         scene_guidance_scale: float | None = None,
         scene_strength: float = 1.0,
+        num_images_per_prompt: int = 1,
         generator: Generators = None,
         latents: Tensor | None = None,
         soundscape_embeds: Soundscapes | None = None,
         scene_embeds: Tensor | None = None,
+        soundscape_missing: Tensor | Sequence[bool] | None = None,
+        scene_missing: Tensor | Sequence[bool] | None = None,
         output_type: str = "pil",
         return_dict: bool = True,
         callback_on_step_end: Callable[[Any, int, Tensor, dict[str, Tensor]], dict[str, Tensor]]
         | None = None,
         callback_on_step_end_tensor_inputs: Sequence[str] = ("latents",),
     ) -> ImagePipelineOutput | tuple[Any]:
-        """Draw one landscape per soundscape and scene.
+        """Draw landscapes, one per soundscape and scene or several.
 
         Parameters
         ----------
-        soundscapes : sequence of (path or array or None), optional
+        soundscapes : path or sequence of (path or array or None), optional
             Audio files, or mono waveforms (n,) at 16 kHz in [-1, 1]. None stands for no soundscape.
         scenes : str or sequence of (str or None), optional
             Scene prompts, one per soundscape; one string serves all. None stands for no prompt.
         num_inference_steps : int, optional
-            Steps of the sampler.
+            Steps of the sampler, at most those of the training.
+        timesteps, sigmas : sequence of numbers, optional
+            In place of `num_inference_steps`, for samplers that take them: falling timesteps or noise levels.
         guidance_scale : float, optional
             Joint guidance on both prompts, ``ε_∅ + g (ε_sc − ε_∅)``; 1 is none.
         soundscape_guidance_scale, scene_guidance_scale : float, optional
             Both together choose separate guidance, ``ε_∅ + g_s (ε_s − ε_∅) + g_c (ε_sc − ε_s)``.
         scene_strength : float, optional
             μ, the strength of the scene in SLRCM.
+        num_images_per_prompt : int, optional
+            Pictures of each soundscape and scene; they follow one another.
         generator : torch.Generator or list of them, optional
-            Source of the first noise; a list holds one per picture.
+            Source of the first noise, and of the sampler's where it adds some; a list holds one per picture.
         latents : torch.Tensor, optional
-            (B, C, H, W) first noise, of unit variance.
-        soundscape_embeds : SoundscapeEmbeds, optional
-            In place of `soundscapes`: tokens (B, L, d_s) and summary (B, d_s).
+            (B, C, H, W) first noise, of unit variance, one per picture.
+        soundscape_embeds : Soundscapes, optional
+            In place of `soundscapes`: tokens (B, L, d_s) and summary (B, d_s), from `encode` or the encoder.
         scene_embeds : torch.Tensor, optional
             (B, d_c), in place of `scenes`.
+        soundscape_missing, scene_missing : torch.Tensor or sequence of bool, optional
+            (B,), true where an embedding stands for nothing; goes with the embeddings.
         output_type : {"pil", "np", "pt", "latent"}, optional
             Form of the pictures.
         return_dict : bool, optional
             Whether to wrap them in ``ImagePipelineOutput``.
         callback_on_step_end : callable, optional
-            As in diffusers: called with the pipeline, the step, the timestep and the tensors asked for.
+            As in diffusers: called with the pipeline, the step, the timestep and the tensors asked for; may give
+            ``latents`` back. Setting ``pipeline._interrupt`` ends the call after the step.
         callback_on_step_end_tensor_inputs : sequence of str, optional
             Names of the tensors for the callback; ``"latents"`` is the one there is.
 
@@ -230,189 +279,176 @@ class SounDiTPipeline(DiffusionPipeline):
         Raises
         ------
         InputError
-            If nothing was given, lengths or shapes disagree, or only one of the separate scales came.
+            If nothing was given, lengths, shapes or types disagree, a number is out of range, the sampler does not
+            fit, or only one of the separate scales came.
         AudioError
             If a recording cannot be used.
         """
-        separate = (soundscape_guidance_scale, scene_guidance_scale)
-        if (separate[0] is None) != (separate[1] is None):
-            raise InputError(
-                "Separate guidance needs both soundscape_guidance_scale and scene_guidance_scale."
-            )
-        if output_type not in ("pil", "np", "pt", "latent"):
-            raise InputError(f"output_type is {output_type!r}; expected 'pil', 'np', 'pt' or 'latent'.")
-        unknown = set(callback_on_step_end_tensor_inputs) - set(self._callback_tensor_inputs)
+        self._set_guidance(guidance_scale, soundscape_guidance_scale, scene_guidance_scale)
+        strength = check_number("scene_strength", scene_strength)
+        asked = getattr(callback_on_step_end, "tensor_inputs", callback_on_step_end_tensor_inputs)
+        unknown = sorted(set(asked) - set(self._callback_tensor_inputs))
         if unknown:
-            raise InputError(f"The callback cannot have {', '.join(sorted(unknown))}; there is 'latents'.")
-        batch = self._embed(soundscapes, scenes, soundscape_embeds, scene_embeds)
-        latents = self._first_noise(len(batch.scene), generator, latents)  # (B, C, H, W)
+            raise InputError(f"The callback cannot have {', '.join(unknown)}; there is 'latents'.")
+        if output_type not in OUTPUT_TYPES:
+            raise InputError(f"output_type is {output_type!r}; expected one of {', '.join(OUTPUT_TYPES)}.")
+        each = check_count("num_images_per_prompt", num_images_per_prompt)
+        check_scheduler(self.scheduler)
+        times = set_timesteps(
+            self.scheduler, num_inference_steps, timesteps, sigmas, self._execution_device
+        )  # (T,)
 
-        device = self._execution_device
-        self.scheduler.set_timesteps(num_inference_steps, device=device)
-        latents = latents * self.scheduler.init_noise_sigma
-        extra = {}
-        if "generator" in inspect.signature(self.scheduler.step).parameters:
-            extra["generator"] = list(generator) if isinstance(generator, Sequence) else generator
-        with self.progress_bar(total=num_inference_steps) as bar:
-            for index, time in enumerate(self.scheduler.timesteps):
-                noisy = self.scheduler.scale_model_input(latents, time)
-                guess = self._guided(noisy, time, batch, guidance_scale, separate, scene_strength)
-                latents = self.scheduler.step(guess, time, latents, return_dict=False, **extra)[0]
+        given = self._embed(
+            soundscapes=soundscapes,
+            scenes=scenes,
+            soundscape_embeds=soundscape_embeds,
+            scene_embeds=scene_embeds,
+            soundscape_missing=soundscape_missing,
+            scene_missing=scene_missing,
+        ).repeat(each)
+        sources = check_generator(generator, len(given))
+        latents = (
+            self._first_noise(len(given), sources, latents) * self.scheduler.init_noise_sigma
+        )  # (B, C, H, W)
+        branches = self._branches()
+        prepared = self._prepare(given, branches, strength)
+
+        options = step_options(self.scheduler, sources)
+        self._interrupt, self._num_timesteps = False, len(times)
+        with self.progress_bar(total=len(times)) as bar:
+            for index, time in enumerate(times):
+                noisy = self.scheduler.scale_model_input(latents, time)  # (B, C, H, W)
+                guess = self._guide(self._predict(noisy, time, prepared, len(branches)))
+                latents = self.scheduler.step(guess, time, latents, return_dict=False, **options)[0]
                 if callback_on_step_end is not None:
-                    given = {"latents": latents} if callback_on_step_end_tensor_inputs else {}
-                    latents = callback_on_step_end(self, index, time, given).get("latents", latents)
+                    tensors = {"latents": latents} if asked else {}
+                    latents = (callback_on_step_end(self, index, time, tensors) or {}).get("latents", latents)
                 bar.update()
+                if self.interrupt:
+                    break
 
-        images: Any = latents
-        if output_type != "latent":
-            shift = getattr(self.vae.config, "shift_factor", None) or 0.0
-            raw = latents / self.vae.config.scaling_factor + shift
-            pixels = self.vae.decode(raw.to(self.vae.dtype)).sample  # (B, 3, 8H, 8W)
-            images = self.image_processor.postprocess(pixels.float(), output_type=output_type)
+        images: Any = latents if output_type == "latent" else self._decode(latents, output_type)
         self.maybe_free_model_hooks()
         return ImagePipelineOutput(images=images) if return_dict else (images,)
 
-    def _guided(
-        self,
-        noisy: Tensor,
-        time: Tensor,
-        batch: _Batch,
-        scale: float,
-        separate: tuple[float | None, float | None],
-        scene_strength: float,
-    ) -> Tensor:
-        """One guided prediction; all branches go through the transformer together."""
-        full, none = (batch.no_soundscape, batch.no_scene), torch.ones_like(batch.no_scene)
-        soundscape_scale, scene_scale = separate
-        if soundscape_scale is not None and scene_scale is not None:
-            parts = self._predict(noisy, time, batch, [full, (full[0], none), (none, none)], scene_strength)
-            return parts[2] + soundscape_scale * (parts[1] - parts[2]) + scene_scale * (parts[0] - parts[1])
-        if scale == 1.0:
-            return self._predict(noisy, time, batch, [full], scene_strength)[0]
-        parts = self._predict(noisy, time, batch, [full, (none, none)], scene_strength)
-        return parts[1] + scale * (parts[0] - parts[1])
+    def enable_sequential_cpu_offload(self, *args: Any, **kwargs: Any) -> None:
+        """Refuse: what is folded before the first step needs whole blocks at once.
 
-    def _predict(
-        self,
-        noisy: Tensor,
-        time: Tensor,
-        batch: _Batch,
-        branches: list[tuple[Tensor, Tensor]],
-        scene_strength: float,
-    ) -> tuple[Tensor, ...]:
-        """Predictions of several branches that differ in what is missing, each (B, C, H, W)."""
-        count = len(branches)
-        dtype = self.transformer.dtype
-        guess = self.transformer(
-            noisy.repeat(count, 1, 1, 1).to(dtype),
-            time,
-            batch.tokens.repeat(count, 1, 1).to(dtype),
-            batch.summary.repeat(count, 1).to(dtype),
-            batch.scene.repeat(count, 1).to(dtype),
-            soundscape_missing=torch.cat([branch[0] for branch in branches]),
-            scene_missing=torch.cat([branch[1] for branch in branches]),
-            scene_strength=scene_strength,
-        ).sample
-        return guess.to(noisy.dtype).chunk(count)
+        Parameters
+        ----------
+        *args, **kwargs
+            As in diffusers.
 
-    def _embed(
-        self,
-        soundscapes: Sequence[Any] | str | PathLike[str] | None,
-        scenes: Sequence[str | None] | str | None,
-        soundscape_embeds: Soundscapes | None,
-        scene_embeds: Tensor | None,
-    ) -> _Batch:
-        """Embed what there is, once per distinct prompt, and mark what is missing."""
-        for name, raw, ready in (
-            ("soundscapes", soundscapes, soundscape_embeds),
-            ("scenes", scenes, scene_embeds),
-        ):
-            if raw is not None and ready is not None:
-                raise InputError(f"Both {name} and their embeddings came; give one of them.")
-        if isinstance(soundscapes, str | PathLike):
-            soundscapes = [soundscapes]
-        if getattr(soundscapes, "ndim", None) == 1:
-            raise InputError("One waveform came where a list of soundscapes was expected: give [waveform].")
-        count = _common_length(
-            soundscapes=soundscapes,
-            soundscape_embeds=None if soundscape_embeds is None else soundscape_embeds.summary,
-            scenes=scenes,
-            scene_embeds=scene_embeds,
+        Raises
+        ------
+        NotImplementedError
+            Always.
+        """
+        raise NotImplementedError(
+            "SounDiT folds its conditions before the first step, which needs the transformer's weights together. Call "
+            "enable_model_cpu_offload(), or encode first and load the pipeline with encoder=None."
         )
-        if isinstance(scenes, str):
-            scenes = [scenes] * count
-        tokens, summary, no_soundscape = self._hear(soundscapes, soundscape_embeds, count)
-        scene, no_scene = self._read(scenes, scene_embeds, count)
-        config = self.transformer.config
-        for name, value, shape in (
-            ("soundscape tokens", tokens, (count, *tokens.shape[1:-1], config.token_dim)),
-            ("soundscape summary", summary, (count, config.summary_dim)),
-            ("scene embeddings", scene, (count, config.scene_dim)),
-        ):
-            if tuple(value.shape) != shape:
-                raise InputError(f"{name} have shape {tuple(value.shape)}; this model expects {shape}.")
-        return _Batch(tokens, summary, scene, no_soundscape, no_scene)
 
-    def _hear(
-        self, soundscapes: Sequence[Any] | None, ready: Soundscapes | None, count: int
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        """Soundscape tokens, summary, and where there is none."""
+    enable_group_offload = enable_sequential_cpu_offload
+
+    # ------------------------------------------------------------------------------------------ what is given
+    def _embed(self, **given: Unpack[Prompts]) -> Embedded:
+        """Embed what there is, and mark what is missing."""
+        kind, widths = self.config.soundscape_tokens, self.transformer.config
+        return embed(self.encoder, kind, widths, self._execution_device, **given)
+
+    def _first_noise(self, count: int, sources: Any, latents: Tensor | None) -> Tensor:
+        """The given noise, checked, or new noise, (B, C, H, W), in float32: samplers compute in it."""
         config, device = self.transformer.config, self._execution_device
-        missing = torch.zeros(count, dtype=torch.bool, device=device)
-        if ready is not None:
-            return ready.tokens.to(device), ready.summary.to(device), missing
-        missing[:] = torch.tensor([value is None for value in soundscapes or [None] * count])
-        given = [value for value in soundscapes or () if value is not None]
-        if not given:
-            empty = torch.zeros(count, 1, config.token_dim, device=device)
-            return empty, torch.zeros(count, config.summary_dim, device=device), missing
-        heard = self.encoder.encode_soundscapes(given, self.config.soundscape_tokens)
-        tokens = torch.zeros(count, *heard.tokens.shape[1:], device=device)
-        summary = torch.zeros(count, heard.summary.shape[-1], device=device)
-        tokens[~missing], summary[~missing] = heard.tokens.to(tokens), heard.summary.to(summary)
-        return tokens, summary, missing
-
-    def _read(
-        self, scenes: Sequence[str | None] | None, ready: Tensor | None, count: int
-    ) -> tuple[Tensor, Tensor]:
-        """Scene embeddings, each distinct prompt read once, and where there is none."""
-        device = self._execution_device
-        missing = torch.zeros(count, dtype=torch.bool, device=device)
-        if ready is not None:
-            return ready.to(device), missing
-        missing[:] = torch.tensor([value is None for value in scenes or [None] * count])
-        distinct = list(dict.fromkeys(value for value in scenes or () if value is not None))
-        scene = torch.zeros(count, self.transformer.config.scene_dim, device=device)
-        if distinct:
-            known = self.encoder.encode_scenes(distinct).to(scene)
-            scene[~missing] = known[[distinct.index(value) for value in scenes or () if value is not None]]
-        return scene, missing
-
-    def _first_noise(self, count: int, generator: Generators, latents: Tensor | None) -> Tensor:
-        """The given noise, checked, or new noise, (B, C, H, W)."""
-        config = self.transformer.config
         shape = (count, config.in_channels, config.sample_size, config.sample_size)
         if latents is not None:
-            if tuple(latents.shape) != shape:
-                raise InputError(f"latents have shape {tuple(latents.shape)}; expected {shape}.")
-            return latents.to(self._execution_device)
-        if isinstance(generator, Sequence) and len(generator) != count:
-            raise InputError(f"{len(generator)} generators came for {count} pictures; give one each, or one.")
-        sources = list(generator) if isinstance(generator, Sequence) else generator
-        noise: Tensor = randn_tensor(shape, generator=sources, device=self._execution_device)
+            return check_latents(latents, shape).to(device)
+        noise: Tensor = randn_tensor(shape, generator=sources, device=device, dtype=torch.float32)
         return noise
 
+    # --------------------------------------------------------------------------------------------- guidance
+    def _set_guidance(self, scale: float, soundscape: float | None, scene: float | None) -> None:
+        """Check and keep the scales of this call."""
+        if (soundscape is None) != (scene is None):
+            raise InputError(
+                "Separate guidance needs both soundscape_guidance_scale and scene_guidance_scale."
+            )
+        self._guidance_scale = check_number("guidance_scale", scale)
+        self._separate_scales = None
+        if soundscape is not None and scene is not None:
+            self._separate_scales = (
+                check_number("soundscape_guidance_scale", soundscape),
+                check_number("scene_guidance_scale", scene),
+            )
 
-def _common_length(**inputs: Sequence[Any] | Tensor | str | None) -> int:
-    """The length that all given inputs share; a single string goes with any."""
-    counts = {
-        name: len(value) for name, value in inputs.items() if value is not None and not isinstance(value, str)
-    }
-    if not counts and any(isinstance(value, str) for value in inputs.values()):
-        return 1
-    if not counts or 0 in counts.values():
-        raise InputError("Nothing to draw from: give soundscapes, scenes or both, at least one of each.")
-    if len(set(counts.values())) > 1:
-        said = ", ".join(f"{number} {name}" for name, number in counts.items())
-        raise InputError(f"Lengths disagree: {said}. Give one scene (or None) per soundscape.")
-    return next(iter(counts.values()))
+    def _branches(self) -> tuple[Branch, ...]:
+        """The predictions that a step needs."""
+        if self._separate_scales is not None:
+            return guidance.SEPARATE
+        return guidance.UNGUIDED if self._guidance_scale == 1.0 else guidance.JOINT
+
+    def _guide(self, predictions: Sequence[Tensor]) -> Tensor:
+        """One guided prediction from those of the branches, (B, C, H, W)."""
+        both, *others = predictions
+        if self._separate_scales is not None:
+            soundscape, neither = others
+            return guidance.separate(both, soundscape, neither, *self._separate_scales)
+        return guidance.joint(both, others[0], self._guidance_scale) if others else both
+
+    # --------------------------------------------------------------------------------------------- denoising
+    def _prepare(self, given: Embedded, branches: Sequence[Branch], strength: float) -> Any:
+        """What the transformer can do before the first step, for all branches at once."""
+        count, dtype = len(branches), self.transformer.dtype
+        transformer = awake(self.transformer)
+        return transformer.prepare(
+            transformer.conditions(
+                *(
+                    value.to(dtype).repeat(count, *[1] * (value.ndim - 1))
+                    for value in (*given.soundscapes, given.scenes)
+                ),
+                soundscape_missing=torch.cat(
+                    [given.no_soundscape | (not branch.soundscape) for branch in branches]
+                ),
+                scene_missing=torch.cat([given.no_scene | (not branch.scene) for branch in branches]),
+                scene_strength=strength,
+            )
+        )
+
+    def _predict(self, noisy: Tensor, time: Tensor, prepared: Any, count: int) -> tuple[Tensor, ...]:
+        """Predictions of all branches, in one pass, each (B, C, H, W)."""
+        several = noisy.repeat(count, 1, 1, 1).to(self.transformer.dtype)
+        guess = self.transformer(several, time, prepared=prepared).sample
+        return guess.to(noisy.dtype).chunk(count)
+
+    def _decode(self, latents: Tensor, output_type: str) -> Any:
+        """Pictures from latents."""
+        config = self.vae.config
+        raw = latents / config.scaling_factor + (getattr(config, "shift_factor", None) or 0.0)
+        pixels = self.vae.decode(raw.to(self.vae.dtype)).sample  # (B, 3, 8H, 8W)
+        return self.image_processor.postprocess(pixels.float(), output_type=output_type)
+
+
+def _check_fit(transformer: Any, vae: Any, encoder: Any, kind: str) -> None:
+    """Check that widths agree, as far as the components tell them."""
+    if kind not in TOKEN_KINDS:
+        raise InputError(f"soundscape_tokens is {kind!r}; expected one of {', '.join(TOKEN_KINDS)}.")
+    ours, latents = transformer.config, vae.config.get("latent_channels")
+    pairs: list[tuple[str, int | None, str, int]] = [
+        ("the VAE has latent_channels", latents, "in_channels", ours.in_channels)
+    ]
+    if hasattr(encoder, "token_width"):
+        width = encoder.token_width(kind)
+        pairs.append((f"the encoder's {kind!r} tokens have width", width, "token_dim", ours.token_dim))
+    if hasattr(encoder, "joint_dim"):
+        pairs.append(("the encoder has joint_dim", encoder.joint_dim, "summary_dim", ours.summary_dim))
+        pairs.append(("the encoder has joint_dim", encoder.joint_dim, "scene_dim", ours.scene_dim))
+    wrong = [
+        f"{said} {have}, the transformer {name} {want}"
+        for said, have, name, want in pairs
+        if have not in (None, want)
+    ]
+    if wrong:
+        raise InputError(f"The components do not fit one another: {'; '.join(wrong)}.")
+
+
+register(SounDiTPipeline)
