@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import sys
 import traceback
 import warnings
@@ -18,7 +19,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from soundit_geo import __version__
-from soundit_geo.errors import ScenarioError, SounditError, SounditWarning
+from soundit_geo.errors import ScenarioError, SounditError, SounditWarning, WeightsError
 
 if TYPE_CHECKING:
     import geopandas as gpd
@@ -35,6 +36,13 @@ app = typer.Typer(
 )
 train_app = typer.Typer(help="Train models.", no_args_is_help=True)
 app.add_typer(train_app, name="train")
+weights_app = typer.Typer(help="Bring published weights into the formats used here.", no_args_is_help=True)
+app.add_typer(weights_app, name="weights")
+bench_app = typer.Typer(
+    help="Measure speed beside named peers, in one run; prints JSON. docs/performance.md explains the figures.",
+    no_args_is_help=True,
+)
+app.add_typer(bench_app, name="bench")
 
 Out = Annotated[Path, typer.Option("--out", "-o", help="Folder for the results.")]
 Draws = Annotated[int, typer.Option(help="Landscapes per site and scenario.")]
@@ -204,6 +212,94 @@ def synth(
     print(out / "sites.geojson")
 
 
+@train_app.command("soundit")
+def train_soundit(
+    config: Annotated[str, typer.Argument(help="A YAML file, or a packed config: mini, paper.")],
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="Folder of the run, in place of the config's.")
+    ] = None,
+    resume: Annotated[
+        bool,
+        typer.Option(help="Go on from the last checkpoint, or start over and delete the earlier run there."),
+    ] = True,
+    changes: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="Lay a setting over the config; may be repeated."),
+    ] = None,
+    quiet: Quiet = False,
+) -> None:
+    """Train SounDiT on a cache. Run again to go on after a stop; torchrun gives it several processes."""
+    from soundit_geo.soundit.training.config import load_config
+
+    folder = [f"out={json.dumps(str(out))}"] if out else []
+    settings = load_config(config, [*(changes or []), *folder])
+
+    from soundit_geo.soundit.training.loop import train
+
+    trained = train(settings, resume=resume, progress=not quiet)
+    if os.environ.get("RANK", "0") == "0":  # of several processes one speaks
+        print(trained)
+
+
+@train_app.command("cache")
+def train_cache(
+    pairs: Annotated[
+        Path, typer.Argument(help="CSV with the columns audio, image and any number that begin with scene.")
+    ],
+    out: Out,
+    model: Model = "synthetic-city",
+    vae: Annotated[
+        str | None, typer.Option(help="Autoencoder in diffusers' layout, in place of the model's.")
+    ] = None,
+    encoder: Annotated[
+        str | None,
+        typer.Option(help="ImageBind: checkpoint file, folder or hub id, in place of the model's."),
+    ] = None,
+    tokens: Annotated[str, typer.Option(help="clips, pooled or patches.")] = "clips",
+    size: Annotated[
+        int | None,
+        typer.Option(min=8, help="Edge of the pictures in pixels; by default the autoencoder's, or 256."),
+    ] = None,
+    dtype: Annotated[str, typer.Option(help="float16, bfloat16 or float32.")] = "float16",
+    posterior: Annotated[
+        bool, typer.Option(help="Keep the variance of the latents, or only their mean.")
+    ] = True,
+    batch_size: Annotated[int, typer.Option(min=1, help="Pairs at a time.")] = 16,
+    rows_per_shard: Annotated[
+        int | None, typer.Option(min=1, help="Pairs per shard; about 128 MB by default.")
+    ] = None,
+    verify: Annotated[bool, typer.Option(help="Compare every shard with its hash at the end.")] = False,
+    quiet: Quiet = False,
+) -> None:
+    """Send pairs of sound and photo through autoencoder and encoder, once, for training. Run again to go on."""
+    from soundit_geo.soundit.training.pairs import build_cache, read_pairs
+
+    listed = read_pairs(pairs)
+    autoencoder, imagebind = _encoders(model, vae, encoder)
+    cache = build_cache(
+        listed,
+        out,
+        vae=autoencoder,
+        encoder=imagebind,
+        soundscape_tokens=tokens,
+        size=size or int(getattr(autoencoder.config, "sample_size", 256)),
+        dtype=dtype,
+        posterior=posterior,
+        batch_size=batch_size,
+        rows_per_shard=rows_per_shard,
+        names=(vae or model, encoder or model),
+        progress=not quiet,
+    )
+    if verify:
+        cache.verify()
+    megabytes = sum(shard["bytes"] for shard in cache.shards) / 1e6
+    print(f"{out}: {len(cache)} pairs in {len(cache.shards)} shards, {megabytes:.1f} MB")
+    for number, why in cache.skipped:
+        print(f"pair {number} left out: {' '.join(why.split())}", file=sys.stderr)
+    if cache.skipped:
+        raise typer.Exit(1)
+
+
 @train_app.command()
 def preset(
     name: Annotated[str, typer.Argument(help="The preset; there is synthetic-city.")],
@@ -215,6 +311,161 @@ def preset(
     from soundit_geo.lab.preset import train_preset
 
     train_preset(name, work, out, stage)
+
+
+Size = Annotated[str, typer.Option(help="mini, S/2, B/2, L/2 or XL/2.")]
+Rounds = Annotated[int, typer.Option(help="How often each contestant runs.", min=1)]
+Tokens = Annotated[int, typer.Option(help="Soundscape tokens.", min=1)]
+Device = Annotated[str, typer.Option(help="cpu or cuda.")]
+Dtype = Annotated[str, typer.Option(help="float32, bfloat16 or float16.")]
+Compiled = Annotated[bool, typer.Option("--compile", help="Through torch.compile, all contestants.")]
+
+
+@bench_app.command("transformer")
+def bench_transformer(
+    size: Size = "XL/2",
+    batch: Batch = 8,
+    tokens: Tokens = 12,
+    rounds: Rounds = 10,
+    device: Device = "cpu",
+    dtype: Dtype = "float32",
+    compiled: Compiled = False,
+) -> None:
+    """One denoising step beside diffusers' DiT and PixArt-α of the same size."""
+    from soundit_geo.lab import bench
+
+    setting = bench.Setting(batch, tokens, device, bench.precision(dtype), compiled)
+    print(json.dumps(bench.bench_transformer(size, setting, rounds=rounds), indent=2))
+
+
+@bench_app.command("sampling")
+def bench_sampling(
+    size: Size = "XL/2",
+    batch: Batch = 8,
+    tokens: Tokens = 12,
+    steps: Steps = 20,
+    rounds: Rounds = 3,
+    device: Device = "cpu",
+    dtype: Dtype = "float32",
+    compiled: Compiled = False,
+) -> None:
+    """A guided sampling run beside the same run by the equations as printed."""
+    from soundit_geo.lab import bench
+
+    setting = bench.Setting(batch, tokens, device, bench.precision(dtype), compiled)
+    print(json.dumps(bench.bench_sampling(size, setting, steps=steps, rounds=rounds), indent=2))
+
+
+@bench_app.command("sizes")
+def bench_sizes() -> None:
+    """Parameters of every named size: those of DiT, and the new ones."""
+    from soundit_geo.lab import bench
+
+    print(json.dumps(bench.sizes(), indent=2))
+
+
+@bench_app.command("paper-size")
+def bench_paper_size() -> None:
+    """One guided step of the paper's model, all parts at full size with random weights: time and memory."""
+    from soundit_geo.lab.paper_size import paper_size
+
+    print(json.dumps(paper_size(), indent=2))
+
+
+@weights_app.command("convert-dit")
+def convert_dit(
+    source: Annotated[Path, typer.Argument(help="DiT's checkpoint, or a folder in diffusers' layout.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for SounDiT's transformer.")],
+    size: Annotated[str | None, typer.Option(help="The size it must have, such as XL/2.")] = None,
+    heads: Annotated[int | None, typer.Option(help="Heads, where the size is none of the known.")] = None,
+    experts: Annotated[int | None, typer.Option(help="M, experts of each block.")] = None,
+    experts_per_sample: Annotated[int | None, typer.Option(help="k, experts in use.")] = None,
+    expert_rank: Annotated[int | None, typer.Option(help="Rank of each expert's query.")] = None,
+    content_rank: Annotated[int | None, typer.Option(help="r, rank of SLRCM.")] = None,
+    token_dim: Annotated[int | None, typer.Option(help="Width of a soundscape token.")] = None,
+    summary_dim: Annotated[int | None, typer.Option(help="Width of the soundscape summary.")] = None,
+    scene_dim: Annotated[int | None, typer.Option(help="Width of the scene embedding.")] = None,
+    norm_eps: Annotated[
+        float | None, typer.Option(help="Epsilon of the layer norms; 1e-6 for weights from DiT's own code.")
+    ] = None,
+    frequency_shift: Annotated[
+        float | None, typer.Option(help="Of the timestep's sinusoids; 0 for weights from DiT's own code.")
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Fixes the start of the new parts.")] = 0,
+) -> None:
+    """Lay DiT's weights into a fresh SounDiT, which predicts what DiT predicts without a class."""
+    import torch
+
+    from soundit_geo.soundit.convert import from_dit, is_dit_parameter
+
+    settings = {
+        "heads": heads,
+        "experts": experts,
+        "experts_per_sample": experts_per_sample,
+        "expert_rank": expert_rank,
+        "content_rank": content_rank,
+        "token_dim": token_dim,
+        "summary_dim": summary_dim,
+        "scene_dim": scene_dim,
+        "norm_eps": norm_eps,
+        "frequency_shift": frequency_shift,
+    }
+    torch.manual_seed(seed)
+    model = from_dit(source, size, **{key: value for key, value in settings.items() if value is not None})
+    model.save_pretrained(out)
+    counts = [(is_dit_parameter(name), parameter.numel()) for name, parameter in model.named_parameters()]
+    print(f"from DiT  {sum(count for old, count in counts if old):>13,} parameters")
+    print(f"new       {sum(count for old, count in counts if not old):>13,} parameters")
+    print(out)
+
+
+@weights_app.command("split-imagebind")
+def split_imagebind(
+    source: Annotated[Path, typer.Argument(help="imagebind_huge.pth, or the same as .safetensors.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the parts.")],
+    modalities: Annotated[
+        str | None, typer.Option(help="Of audio, text and vision, with commas between; all by default.")
+    ] = None,
+    dtype: Annotated[str, typer.Option(help="float32, bfloat16 or float16.")] = "float32",
+) -> None:
+    """Split ImageBind's published weights into a safetensors file per modality, and drop what is of no use."""
+    import torch
+
+    from soundit_geo.encoders import ImageBindModel
+    from soundit_geo.encoders.checkpoint import LICENCE
+
+    wanted: Any = modalities and [name.strip() for name in modalities.split(",")]
+    precision: Any = getattr(torch, dtype, dtype)
+    parts = ImageBindModel.from_checkpoint(source, wanted or None, dtype=precision).save_parts(out)
+    for modality, part in parts.items():
+        print(f"{modality:<8}{part.numbers:>13,} numbers {part.size / 1e6:>9,.1f} MB  {part.path}")
+    print(f"{'in all':<8}{sum(part.size for part in parts.values()) / 1e6:>31,.1f} MB, {dtype}")
+    print(f"Licence of the weights, and of these parts: {LICENCE} (name the authors, no commercial use).")
+
+
+def _encoders(model: str, vae: str | None, encoder: str | None) -> tuple[Any, Any]:
+    """Autoencoder and ImageBind, each of its own or a pipeline's; on the GPU where there is one."""
+    import torch
+    from diffusers import AutoModel
+
+    from soundit_geo.encoders import ImageBindModel
+    from soundit_geo.soundit.pipeline import SounDiTPipeline
+
+    parts: list[Any] = [vae, encoder]
+    if vae is None or encoder is None:
+        pipeline = SounDiTPipeline.from_pretrained(model)
+        parts = [pipeline.vae, pipeline.encoder]
+    if vae is not None:
+        try:
+            parts[0] = AutoModel.from_pretrained(vae, use_safetensors=True)
+        except (OSError, ValueError) as error:
+            raise WeightsError(f"The autoencoder {vae!r} cannot be loaded ({error}).") from error
+    if encoder is not None and Path(encoder).is_file():
+        parts[1] = ImageBindModel.from_checkpoint(encoder, ["audio", "text"])
+    elif encoder is not None:
+        parts[1] = ImageBindModel.from_pretrained(encoder)
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    return parts[0].eval().to(device), parts[1].eval().to(device)
 
 
 def _layer(path: Path) -> gpd.GeoDataFrame:

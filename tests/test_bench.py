@@ -1,0 +1,69 @@
+"""The benches: what they compare is comparable, and what they print is what they measured."""
+
+import json
+import shlex
+
+import pytest
+from typer.testing import CliRunner
+
+from soundit_geo.cli import app
+from soundit_geo.errors import InputError
+from soundit_geo.lab import bench
+
+
+def test_rounds_are_interleaved_and_no_contestant_always_goes_first():
+    order = []
+    runs = {name: lambda name=name: order.append(name) for name in "abc"}
+    seconds = bench.interleaved(runs, rounds=3)
+    assert {name: len(times) for name, times in seconds.items()} == {"a": 3, "b": 3, "c": 3}
+    rounds = [order[start : start + 3] for start in range(0, len(order), 3)]
+    assert len(rounds) == 5  # two of them to warm up
+    assert all(sorted(names) == ["a", "b", "c"] for names in rounds)
+    assert {names[0] for names in rounds} == {"a", "b", "c"}
+
+
+def test_a_ratio_is_taken_within_each_round_so_that_a_slow_spell_cancels():
+    seconds = {"ours": [1.0, 10.0, 2.0], "theirs": [2.0, 20.0, 4.0]}
+    assert bench.ratio(seconds, "ours", "theirs") == {"ratio": 0.5, "low": 0.5, "high": 0.5}
+
+
+@pytest.mark.parametrize("size", ["mini", "S/2"])
+def test_the_peers_have_the_size_that_they_are_named_after(size):
+    dit, pixart = bench._dit(size, bench.Setting()), bench._pixart(size, bench.Setting())
+    shape = bench.SIZES[size]
+    for peer in (dit, pixart):
+        assert len(peer.transformer_blocks) == shape["depth"]
+        assert peer.config.num_attention_heads == shape["heads"]
+        assert peer.config.num_attention_heads * peer.config.attention_head_dim == shape["width"]
+    assert dit.pos_embed.proj.weight.shape[0] == shape["width"]
+
+
+def test_no_gate_of_the_measured_model_is_shut():
+    model = bench._soundit("mini", 2, bench.Setting())
+    assert all(parameter.any() for parameter in model.parameters())
+
+
+def test_the_transformer_bench_prints_its_ratios():
+    arguments = shlex.split("bench transformer --size mini --batch 1 --tokens 3 --rounds 1")
+    printed = json.loads(CliRunner().invoke(app, arguments, catch_exceptions=False).stdout)
+    for name in ("soundit / dit", "soundit / pixart", "M = 8 / M = 2"):
+        assert printed[name]["ratio"] > 0
+    seconds = printed["median seconds"]
+    assert printed["soundit / dit"]["ratio"] == pytest.approx(seconds["soundit"] / seconds["dit"], rel=0.2)
+
+
+def test_the_sampling_bench_compares_two_ways_to_the_same_latents():
+    arguments = shlex.split("bench sampling --size mini --batch 1 --tokens 3 --steps 3 --rounds 1")
+    printed = json.loads(CliRunner().invoke(app, arguments, catch_exceptions=False).stdout)
+    assert printed["soundit / literal"]["ratio"] > 0
+    assert printed["largest difference of the latents after two steps"] < 1e-3
+
+
+def test_sizes_add_up():
+    for counts in bench.sizes().values():
+        assert counts["parameters"] == counts["dit"] + counts["new"]
+
+
+def test_an_unknown_precision_is_refused():
+    with pytest.raises(InputError, match="bfloat16"):
+        bench.precision("float8")
