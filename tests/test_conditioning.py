@@ -399,3 +399,33 @@ def test_training_and_inference_predict_the_same():
     with torch.no_grad():
         quiet = model(latent, torch.tensor(3), **given_).sample
     torch.testing.assert_close(model(latent, torch.tensor(3), **given_).sample, quiet, **CLOSE)
+
+
+@pytest.mark.parametrize("length", [5, 400], ids=["folded", "unfolded"])
+def test_autocast_leaves_the_residual_stream_in_float32(length):
+    model = small_model()
+    latent, given_ = small_inputs(length)
+    kept = []
+    for block in model.blocks:
+        block.register_forward_hook(lambda _module, _inputs, output: kept.append(output.dtype))
+    with torch.autocast("cpu", torch.bfloat16), torch.no_grad():
+        guess = model(latent, torch.tensor(500), **given_).sample
+        plain = small_model()
+    assert kept == [torch.float32] * len(model.blocks)
+    with torch.no_grad():
+        want = plain(latent, torch.tensor(500), **given_).sample
+    torch.testing.assert_close(guess.float(), want, rtol=0, atol=0.05 * float(want.abs().max()))
+
+
+@pytest.mark.parametrize("how", ["cast", "autocast"])
+def test_the_printed_router_cannot_see_time_in_half_precision_either(how):
+    torch.manual_seed(0)
+    router = SoundscapeRouter(64, 64, 6, 2, 1.0, "as_printed")
+    torch.nn.init.normal_(router.time.weight, std=3.0)
+    summary, one, two = values(0, (32, 64), (32, 64), (32, 64))
+    if how == "cast":
+        router, summary, one, two = (part.to(torch.bfloat16) for part in (router, summary, one, two))
+    with torch.autocast("cpu", torch.bfloat16, enabled=how == "autocast"), torch.no_grad():
+        affine_in_time = router.prepare(summary)
+        first, second = (router.weights(*affine_in_time, time) for time in (one, two))
+    torch.testing.assert_close(first, second, rtol=0.0, atol=1e-6)

@@ -304,7 +304,10 @@ def test_two_processes_give_the_curve_of_one(cache, tmp_path):
     np.testing.assert_allclose(only(lines(tmp_path / "two")), only(one), rtol=2e-5)
     average = last(tmp_path / "two", "average")
     for name, value in last(tmp_path / "one", "average").items():
-        torch.testing.assert_close(average[name], value, rtol=1e-3, atol=1e-4)
+        pair = average[name], value
+        if name.endswith("qkv.bias"):  # softmax does not see the key's bias: AdamW follows rounding there
+            pair = tuple(torch.cat([bias.chunk(3)[0], bias.chunk(3)[2]]) for bias in pair)
+        torch.testing.assert_close(*pair, rtol=1e-3, atol=1e-4, msg=lambda said, at=name: f"{at}: {said}")
 
 
 def test_a_lone_process_of_accelerate_launch_is_told_so(cache, tmp_path, monkeypatch):

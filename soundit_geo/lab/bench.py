@@ -29,6 +29,9 @@ PEAK = {"NVIDIA H100": 989e12, "NVIDIA H200": 989e12, "NVIDIA A100": 312e12}
 """Dense bfloat16 matrix peak of cards, FLOP/s, by the start of their name (data sheets, SXM models)."""
 
 
+_CARDS = " and cuda" if torch.cuda.is_available() else ""
+
+
 @dataclass(frozen=True)
 class Setting:
     """What is measured, and on what.
@@ -48,6 +51,17 @@ class Setting:
     device: str = "cpu"
     dtype: torch.dtype = torch.float32
     compiled: bool = False
+
+    def __post_init__(self) -> None:
+        """Refuse a device that is not there.
+
+        Raises
+        ------
+        InputError
+            If the device is unknown or absent.
+        """
+        if self.device != "cpu" and not (self.device.startswith("cuda") and torch.cuda.is_available()):
+            raise InputError(f"Device {self.device!r} is not there; this machine has cpu{_CARDS}.")
 
     def randn(self, *shape: int) -> Tensor:
         """Random numbers where they are needed.
@@ -87,7 +101,7 @@ def precision(name: str) -> torch.dtype:
     Parameters
     ----------
     name : str
-        ``"float32"``, ``"bfloat16"`` or ``"float16"``.
+        ``"float32"``, ``"bfloat16"`` or ``"float16"``, or ``"fp32"``, ``"bf16"``, ``"fp16"``.
 
     Returns
     -------
@@ -100,9 +114,10 @@ def precision(name: str) -> torch.dtype:
         If it is another name.
     """
     known = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
-    if name not in known:
-        raise InputError(f"Precision {name!r} is unknown; there are {', '.join(known)}.")
-    return known[name]
+    short = {"fp32": "float32", "bf16": "bfloat16", "fp16": "float16"}
+    if short.get(name, name) not in known:
+        raise InputError(f"Precision {name!r} is unknown; there are {', '.join((*known, *short))}.")
+    return known[short.get(name, name)]
 
 
 def interleaved(
@@ -293,6 +308,7 @@ def bench_sampling(
         "largest difference of the latents after two steps": difference,
         "steps": steps,
         **_circumstances(seconds, setting, rounds),
+        **_utilisation(size, setting, statistics.median(seconds["soundit"]) / (2 * steps)),
     }
 
 
@@ -374,7 +390,7 @@ def _circumstances(seconds: Mapping[str, list[float]], setting: Setting, rounds:
 
 def _utilisation(size: str, setting: Setting, seconds: float) -> dict[str, float]:
     """Share of the card's matrix peak (MFU), for known cards; two operations per multiplication."""
-    if not setting.device.startswith("cuda"):
+    if not setting.device.startswith("cuda") or setting.dtype == torch.float32:
         return {}
     peak = next((peak for name, peak in PEAK.items() if torch.cuda.get_device_name().startswith(name)), None)
     if peak is None:

@@ -518,6 +518,7 @@ def soundit(shop: Workshop, steps: int = 2600) -> None:
         experts=4,
         experts_per_sample=2,
         expert_rank=32,
+        position_step=2.0,  # as the preset that is shipped
     )
     scheduler = DPMSolverMultistepScheduler(
         beta_schedule="linear", beta_start=1e-4, beta_end=0.02, prediction_type="v_prediction"

@@ -32,6 +32,7 @@ from soundit_geo.weights import presets
 
 OUTPUT_TYPES = ("pil", "np", "pt", "latent")
 
+_COMPONENTS = ("transformer", "vae", "scheduler", "encoder")
 _HUB = ("cache_dir", "force_download", "local_files_only", "proxies", "revision", "token")
 
 
@@ -116,7 +117,8 @@ class SounDiTPipeline(DiffusionPipeline):
         try:
             if folder is None:
                 hub = {key: kwargs[key] for key in _HUB if key in kwargs}
-                folder = Path(cls.download(name, variant=variant, use_safetensors=True, **hub))
+                given = {key: kwargs[key] for key in _COMPONENTS if key in kwargs}
+                folder = Path(cls.download(name, variant=variant, use_safetensors=True, **hub, **given))
             check_folder(folder, cls, cls.load_config(folder), variant, kwargs.keys())
             pipeline = super().from_pretrained(folder, **kwargs)
         except OSError as error:

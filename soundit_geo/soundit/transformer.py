@@ -413,6 +413,7 @@ class SounDiTTransformer2DModel(StrictModelMixin):
 
     _supports_gradient_checkpointing = True
     _no_split_modules = ("SounDiTBlock",)
+    _repeated_blocks = ("SounDiTBlock",)  # for compile_repeated_blocks
 
     @register_to_config
     def __init__(

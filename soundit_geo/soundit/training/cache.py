@@ -371,6 +371,11 @@ def _read_index(folder: Path) -> dict[str, Any]:
                 f"{path} says {index['format']!r}, version {index['version']!r}; expected {FORMAT!r}, version "
                 f"{VERSION}. Make the cache again."
             )
+        outside = [shard["file"] for shard in index["shards"] if Path(shard["file"]).name != shard["file"]]
+        if outside:
+            raise WeightsError(f"{path} names {outside[0]}, which lies outside the cache. Make it again.")
+        for shard in index["shards"]:
+            _ = shard["rows"], shard["bytes"], shard["sha256"], shard["skipped"]
         return {**index, "description": CacheDescription(**index["description"])}
     except (ValueError, KeyError, TypeError) as error:
         raise WeightsError(f"{path} is no index of a training cache ({error}). Make it again.") from error

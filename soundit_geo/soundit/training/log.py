@@ -99,7 +99,7 @@ class TrainingLog:
         Raises
         ------
         TrainingError
-            If the loss is no longer finite.
+            If the loss or its gradient is no longer finite.
         """
         self._bar.update()
         if step % self.config.log_every and step != self.config.steps:
@@ -107,9 +107,10 @@ class TrainingLog:
         loss = self.accelerator.reduce(self._loss / self._parts, "mean").item()
         self._loss.zero_()
         self._parts = 0
-        if not math.isfinite(loss):
+        if not (math.isfinite(loss) and math.isfinite(norm.item())):
             raise TrainingError(
-                f"The loss is {loss} at step {step}: the run has diverged. The last checkpoint is from before; "
+                f"The loss is {loss} at step {step}, the norm of its gradient {norm.item()}: the run has diverged. "
+                "The last checkpoint is from before; "
                 "a lower rate, a longer warmup or a smaller clip may help."
             )
         now = self.seconds

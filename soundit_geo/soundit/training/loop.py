@@ -1,8 +1,8 @@
 """Train SounDiT: latent denoising on cached pairs, on one process or many, resumable at every checkpoint.
 
 Source: DiT (Peebles and Xie, ICCV 2023), whose recipe the paper follows where it says one. The printed loss of
-SounDiT is a difference of relevances; see reading 3. Settings: `training_config`. What a run is fed: `cache`,
-`stream`. What it leaves behind: `training_folder`, `checkpoint`, `training_log`.
+SounDiT is a difference of relevances; see reading 3. Settings: `config`. What a run is fed: `cache`, `stream`.
+What it leaves behind: `folder`, `checkpoint`, `log`.
 """
 
 from __future__ import annotations
