@@ -449,6 +449,7 @@ def _encoders(model: str, vae: str | None, encoder: str | None) -> tuple[Any, An
     from diffusers import AutoModel
 
     from soundit_geo.encoders import ImageBindModel
+    from soundit_geo.soundit.loading import check_model
     from soundit_geo.soundit.pipeline import SounDiTPipeline
 
     parts: list[Any] = [vae, encoder]
@@ -456,6 +457,8 @@ def _encoders(model: str, vae: str | None, encoder: str | None) -> tuple[Any, An
         pipeline = SounDiTPipeline.from_pretrained(model)
         parts = [pipeline.vae, pipeline.encoder]
     if vae is not None:
+        if Path(vae).is_dir():
+            check_model(Path(vae))
         try:
             parts[0] = AutoModel.from_pretrained(vae, use_safetensors=True)
         except (OSError, ValueError) as error:

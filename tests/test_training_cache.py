@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import soundfile
 import torch
+from diffusers import AutoencoderKL
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
@@ -357,3 +358,18 @@ def test_the_command_takes_another_autoencoder_and_encoder(tmp_path, parts, list
     assert about.encoder == str(tmp_path / "encoder")
     missing = CliRunner().invoke(app, [*command[:-1], *others[:1], str(tmp_path / "none"), *others[2:]])
     assert isinstance(missing.exception, WeightsError)
+
+
+def test_an_autoencoder_with_a_renamed_parameter_is_refused_in_one_line(tmp_path):
+    vae = AutoencoderKL(block_out_channels=(32,), sample_size=8)
+    vae.save_pretrained(tmp_path / "vae")
+    file = tmp_path / "vae/diffusion_pytorch_model.safetensors"
+    weights = load_file(file)
+    weights["decoder.conv_in.banana"] = weights.pop("decoder.conv_in.weight")
+    save_file(weights, file, metadata={"format": "pt"})
+    (tmp_path / "pairs.csv").write_text("audio,image\na.wav,a.png\n")
+    arguments = ["train", "cache", str(tmp_path / "pairs.csv"), "--vae", str(tmp_path / "vae")]
+    done = CliRunner().invoke(app, [*arguments, "--out", str(tmp_path / "cache")])
+    assert isinstance(done.exception, WeightsError)
+    assert "decoder.conv_in.weight" in str(done.exception)
+    assert "decoder.conv_in.banana" in str(done.exception)

@@ -137,6 +137,29 @@ def check_folder(
         raise WeightsError(f"No component in {folder} has a variant {variant!r}. Load it without variant.")
 
 
+def check_model(folder: Path) -> None:
+    """Check a folder of one of diffusers' own models, which by itself would load it in part.
+
+    Parameters
+    ----------
+    folder : pathlib.Path
+        Made by ``save_pretrained``. One of a class that diffusers lacks is left to that class.
+
+    Raises
+    ------
+    WeightsError
+        If the folder has no safetensors, or parameters are missing, unknown or of another shape.
+    """
+    settings = folder / "config.json"
+    try:
+        name = json.loads(settings.read_text())["_class_name"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise WeightsError(f"{settings} is no configuration of a diffusers model ({error!r}).") from error
+    model = getattr(diffusers, str(name), None)
+    if isinstance(model, type) and issubclass(model, diffusers.ModelMixin):
+        _check_layout(model, folder, _weight_files(folder, None))
+
+
 def _weight_files(folder: Path, variant: str | None) -> list[Path]:
     """The safetensors files of a component: of the variant, else the plain ones, by diffusers' index or by name."""
     index = folder / "diffusion_pytorch_model.safetensors.index.json"
