@@ -318,6 +318,9 @@ Rounds = Annotated[int, typer.Option(help="How often each contestant runs.", min
 Tokens = Annotated[int, typer.Option(help="Soundscape tokens.", min=1)]
 Device = Annotated[str, typer.Option(help="cpu or cuda.")]
 Dtype = Annotated[str, typer.Option(help="float32, bfloat16 or float16.")]
+Blocks = Annotated[
+    int | None, typer.Option(min=1, help="Blocks, in place of the size's own number; they are alike.")
+]
 Compiled = Annotated[bool, typer.Option("--compile", help="Through torch.compile, all contestants.")]
 
 
@@ -327,6 +330,7 @@ def bench_transformer(
     batch: Batch = 8,
     tokens: Tokens = 12,
     rounds: Rounds = 10,
+    blocks: Blocks = None,
     device: Device = "cpu",
     dtype: Dtype = "float32",
     compiled: Compiled = False,
@@ -335,7 +339,7 @@ def bench_transformer(
     from soundit_geo.lab import bench
 
     setting = bench.Setting(batch, tokens, device, bench.precision(dtype), compiled)
-    print(json.dumps(bench.bench_transformer(size, setting, rounds=rounds), indent=2))
+    print(json.dumps(bench.bench_transformer(size, setting, rounds=rounds, blocks=blocks), indent=2))
 
 
 @bench_app.command("sampling")
@@ -345,6 +349,7 @@ def bench_sampling(
     tokens: Tokens = 12,
     steps: Steps = 20,
     rounds: Rounds = 3,
+    blocks: Blocks = None,
     device: Device = "cpu",
     dtype: Dtype = "float32",
     compiled: Compiled = False,
@@ -353,7 +358,9 @@ def bench_sampling(
     from soundit_geo.lab import bench
 
     setting = bench.Setting(batch, tokens, device, bench.precision(dtype), compiled)
-    print(json.dumps(bench.bench_sampling(size, setting, steps=steps, rounds=rounds), indent=2))
+    print(
+        json.dumps(bench.bench_sampling(size, setting, steps=steps, rounds=rounds, blocks=blocks), indent=2)
+    )
 
 
 @bench_app.command("sizes")

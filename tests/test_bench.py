@@ -53,9 +53,11 @@ def test_the_transformer_bench_prints_its_ratios():
 
 
 def test_the_sampling_bench_compares_two_ways_to_the_same_latents():
-    arguments = shlex.split("bench sampling --size mini --batch 1 --tokens 3 --steps 3 --rounds 1")
+    arguments = shlex.split("bench sampling --size mini --batch 1 --tokens 3 --steps 3 --rounds 1 --blocks 2")
     printed = json.loads(CliRunner().invoke(app, arguments, catch_exceptions=False).stdout)
-    assert printed["soundit / literal"]["ratio"] > 0
+    assert printed["blocks"] == 2
+    for name in ("soundit / literal", "soundit / literal, factored"):
+        assert printed[name]["ratio"] > 0
     assert printed["largest difference of the latents after two steps"] < 1e-3
 
 

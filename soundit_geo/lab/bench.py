@@ -197,7 +197,7 @@ def sizes() -> dict[str, dict[str, int]]:
 
 
 def bench_transformer(
-    size: str = "XL/2", setting: Setting = Setting(), *, rounds: int = 10
+    size: str = "XL/2", setting: Setting = Setting(), *, rounds: int = 10, blocks: int | None = None
 ) -> dict[str, Any]:
     """One denoising step of SounDiT beside DiT and PixArt-α of the same size, conditions prepared.
 
@@ -209,14 +209,17 @@ def bench_transformer(
         Circumstances. PixArt attends to the soundscape tokens as well.
     rounds : int, optional
         Rounds.
+    blocks : int, optional
+        Blocks of all models, in place of the size's own number: blocks are alike, and more rounds fit into the same
+        time.
 
     Returns
     -------
     dict
         Ratios, median seconds for orientation, and the circumstances.
     """
-    eight, two = _soundit(size, 8, setting), _soundit(size, 2, setting)
-    dit, pixart = _dit(size, setting), _pixart(size, setting)
+    eight, two = _soundit(size, 8, setting, blocks), _soundit(size, 2, setting, blocks)
+    dit, pixart = _dit(size, setting, blocks), _pixart(size, setting, blocks)
     torch.manual_seed(0)
     latent, sound = (
         setting.randn(setting.batch, 4, 32, 32),
@@ -239,21 +242,28 @@ def bench_transformer(
         seconds = interleaved(runs, rounds, setting.device)
     return {
         "size": size,
+        "blocks": blocks or SIZES[size]["depth"],
         "soundit / dit": ratio(seconds, "soundit", "dit"),
         "soundit / pixart": ratio(seconds, "soundit", "pixart"),
         "M = 8 / M = 2": ratio(seconds, "soundit", "soundit, M = 2"),
         **_circumstances(seconds, setting, rounds),
-        **_utilisation(size, setting, statistics.median(seconds["soundit"])),
+        **({} if blocks else _utilisation(size, setting, statistics.median(seconds["soundit"]))),
     }
 
 
 def bench_sampling(
-    size: str = "S/2", setting: Setting = Setting(), *, steps: int = 20, rounds: int = 3
+    size: str = "S/2",
+    setting: Setting = Setting(),
+    *,
+    steps: int = 20,
+    rounds: int = 3,
+    blocks: int | None = None,
 ) -> dict[str, Any]:
     """A guided sampling run beside the same run by the equations as printed.
 
-    The peer computes all M = 8 experts, and keys, values and scene parts at every step, in two passes per
-    step; SounDiT prepares its conditions within the timed run, once.
+    The peer computes all M = 8 experts, SLRCM's matrix, and keys, values and scene parts at every step, in two
+    passes per step; SounDiT prepares its conditions within the timed run, once. A second, kinder peer never
+    builds SLRCM's matrix.
 
     Parameters
     ----------
@@ -263,13 +273,16 @@ def bench_sampling(
         Circumstances.
     steps, rounds : int, optional
         Steps of DDIM per run, and rounds.
+    blocks : int, optional
+        Blocks of the model, in place of the size's own number: blocks are alike, and a whole run of XL/2 takes
+        half an hour on two cores.
 
     Returns
     -------
     dict
-        The ratio, the largest difference of the two results, and the circumstances.
+        The ratios, the largest difference of the two results, and the circumstances.
     """
-    model = _soundit(size, 8, setting)
+    model = _soundit(size, 8, setting, blocks)
     torch.manual_seed(0)
     noise, sound = setting.randn(setting.batch, 4, 32, 32), setting.randn(setting.batch, setting.length, 1024)
     both, nothing = _conditions(model, sound), _conditions(model, sound, missing=True)
@@ -291,24 +304,33 @@ def bench_sampling(
 
         return _denoise(noise, guess, steps)
 
-    def run_theirs(steps: int = steps) -> Tensor:
+    def run_theirs(steps: int = steps, *, factored: bool = False) -> Tensor:
         def guess(latent: Tensor, step: Tensor) -> Tensor:
             every = step.expand(setting.batch).to(setting.device)
-            full, none = theirs(model, latent, every, both), theirs(model, latent, every, nothing)
+            full, none = (theirs(model, latent, every, one, factored=factored) for one in (both, nothing))
             return none + 4.0 * (full - none)
 
         return _denoise(noise, guess, steps)
 
+    runs: dict[str, Callable[[], Any]] = {
+        "soundit": run_ours,
+        "literal": run_theirs,
+        "literal, factored": lambda: run_theirs(factored=True),
+    }
     with torch.inference_mode():
         difference = float((run_ours(2) - run_theirs(2)).abs().max())  # and warm
-        seconds = interleaved({"soundit": run_ours, "literal": run_theirs}, rounds, setting.device, warmup=0)
+        seconds = interleaved(runs, rounds, setting.device, warmup=0)
     return {
         "size": size,
+        "blocks": len(model.blocks),
         "soundit / literal": ratio(seconds, "soundit", "literal"),
+        "soundit / literal, factored": ratio(seconds, "soundit", "literal, factored"),
         "largest difference of the latents after two steps": difference,
         "steps": steps,
         **_circumstances(seconds, setting, rounds),
-        **_utilisation(size, setting, statistics.median(seconds["soundit"]) / (2 * steps)),
+        **(
+            {} if blocks else _utilisation(size, setting, statistics.median(seconds["soundit"]) / (2 * steps))
+        ),
     }
 
 
@@ -321,11 +343,17 @@ def _denoise(noise: Tensor, guess: Callable[[Tensor, Tensor], Tensor], steps: in
     return latent
 
 
-def _soundit(size: str, experts: int, setting: Setting) -> Any:
+def _soundit(size: str, experts: int, setting: Setting, blocks: int | None = None) -> Any:
     """Random weights with every gate open, so that nothing is multiplied by zero."""
     torch.manual_seed(0)
     model = SounDiTTransformer2DModel.of_size(
-        size, sample_size=32, experts=experts, experts_per_sample=2, content_rank=64, expert_rank=64
+        size,
+        sample_size=32,
+        experts=experts,
+        experts_per_sample=2,
+        content_rank=64,
+        expert_rank=64,
+        **({} if blocks is None else {"depth": blocks}),
     )
     for parameter in model.parameters():
         if not parameter.any():
@@ -333,28 +361,28 @@ def _soundit(size: str, experts: int, setting: Setting) -> Any:
     return setting.place(model)
 
 
-def _dit(size: str, setting: Setting) -> Any:
+def _dit(size: str, setting: Setting, blocks: int | None = None) -> Any:
     shape = SIZES[size]
     model = DiTTransformer2DModel(
         num_attention_heads=shape["heads"],
         attention_head_dim=shape["width"] // shape["heads"],
         in_channels=4,
         out_channels=4,
-        num_layers=shape["depth"],
+        num_layers=blocks or shape["depth"],
         sample_size=32,
         patch_size=2,
     )
     return setting.place(model)
 
 
-def _pixart(size: str, setting: Setting) -> Any:
+def _pixart(size: str, setting: Setting, blocks: int | None = None) -> Any:
     shape = SIZES[size]
     model = PixArtTransformer2DModel(
         num_attention_heads=shape["heads"],
         attention_head_dim=shape["width"] // shape["heads"],
         in_channels=4,
         out_channels=4,
-        num_layers=shape["depth"],
+        num_layers=blocks or shape["depth"],
         cross_attention_dim=shape["width"],
         caption_channels=1024,
         sample_size=32,

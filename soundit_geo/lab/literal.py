@@ -1,7 +1,8 @@
 """SounDiT as its equations are printed: the peer that `soundit-geo bench sampling` measures against.
 
-Every expert is computed in full for every token, keys, values and all that the scene gives are computed at every
-step, and guidance takes two passes. The weights are the model's own, and so is the result.
+Every expert is computed in full for every token, SLRCM's matrix A is built, keys, values and all that the scene
+gives are computed at every step, and guidance takes two passes. The weights are the model's own, and so is the
+result. One kindness: attention is PyTorch's fused one.
 """
 
 from __future__ import annotations
@@ -19,7 +20,12 @@ if TYPE_CHECKING:
 
 
 def literal_forward(
-    model: SounDiTTransformer2DModel, latent: Tensor, timestep: Tensor, given: Conditions
+    model: SounDiTTransformer2DModel,
+    latent: Tensor,
+    timestep: Tensor,
+    given: Conditions,
+    *,
+    factored: bool = False,
 ) -> Tensor:
     """One prediction.
 
@@ -33,6 +39,8 @@ def literal_forward(
         (B,), 0 to 999.
     given : Conditions
         From ``model.conditions``.
+    factored : bool, optional
+        A second kindness: go through the factors of A instead of building it.
 
     Returns
     -------
@@ -42,11 +50,13 @@ def literal_forward(
     time = model.t_embedder(timestep)  # (B, D)
     x = model.x_embedder(latent) + model.pos_embed  # (B, N, D)
     for block in model.blocks:
-        x = literal_block(cast("SounDiTBlock", block), x, time, given)
+        x = literal_block(cast("SounDiTBlock", block), x, time, given, factored=factored)
     return model._unpatch(model.final_layer(x, time))  # noqa: SLF001 - the same layout of patches
 
 
-def literal_block(block: SounDiTBlock, x: Tensor, time: Tensor, given: Conditions) -> Tensor:
+def literal_block(
+    block: SounDiTBlock, x: Tensor, time: Tensor, given: Conditions, *, factored: bool = False
+) -> Tensor:
     """One block.
 
     Parameters
@@ -59,6 +69,8 @@ def literal_block(block: SounDiTBlock, x: Tensor, time: Tensor, given: Condition
         (B, D), e_t.
     given : Conditions
         Soundscape and scene.
+    factored : bool, optional
+        See `literal_forward`.
 
     Returns
     -------
@@ -67,7 +79,7 @@ def literal_block(block: SounDiTBlock, x: Tensor, time: Tensor, given: Condition
     """
     shift, scale, gate, *_ = block.adaLN_modulation(time)[:, None].chunk(6, dim=-1)
     x = x + gate * block.attn(block.norm1(x) * (1 + scale) + shift)
-    x = literal_mixer(block.content, x, given.scene, given.mu)
+    x = literal_mixer(block.content, x, given.scene, given.mu, factored=factored)
     x = literal_experts(block.soundscape, x, given.tokens, given.summary, time)
     mix = block.scene_time
     scene_time = time + torch.tanh(mix.beta) * mix.project(given.scene)
@@ -75,7 +87,9 @@ def literal_block(block: SounDiTBlock, x: Tensor, time: Tensor, given: Condition
     return x + gate * block.mlp(block.norm2(x) * (1 + scale) + shift)
 
 
-def literal_mixer(mixer: SceneContentMixer, x: Tensor, scene: Tensor, mu: float) -> Tensor:
+def literal_mixer(
+    mixer: SceneContentMixer, x: Tensor, scene: Tensor, mu: float, *, factored: bool = False
+) -> Tensor:
     """SLRCM.
 
     Parameters
@@ -88,6 +102,8 @@ def literal_mixer(mixer: SceneContentMixer, x: Tensor, scene: Tensor, mu: float)
         (B, d_c), e_c.
     mu : float
         μ.
+    factored : bool, optional
+        See `literal_forward`.
 
     Returns
     -------
@@ -96,7 +112,10 @@ def literal_mixer(mixer: SceneContentMixer, x: Tensor, scene: Tensor, mu: float)
     """
     spectrum = torch.tanh(mixer.spectrum(scene))[:, None]  # (B, 1, r)
     strength = functional.softplus(mixer.strength(scene)) * mu * torch.tanh(mixer.alpha)  # (B, 1)
-    return x + strength[:, None] * mixer.value(mixer.query(mixer.norm(x)) * spectrum)
+    if factored:
+        return x + strength[:, None] * mixer.value(mixer.query(mixer.norm(x)) * spectrum)
+    matrix = mixer.query.weight.t() * spectrum @ mixer.value.weight.t()  # (B, D, D)
+    return x + strength[:, None] * (mixer.norm(x) @ matrix)
 
 
 def literal_experts(
