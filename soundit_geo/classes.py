@@ -1,8 +1,8 @@
 """Names of the classes that judges speak of, in the order of their data sets.
 
 Facts only: the 150 elements of ADE20K (SceneParse150; Zhou et al. 2017), the 365 scenes of Places365
-(Zhou et al. 2018), the six perceptions of Place Pulse 2.0 (Dubey et al. 2016), and a few urban indicators
-as sums of elements.
+(Zhou et al. 2018) and which of them are indoors, the six perceptions of Place Pulse 2.0 (Dubey et al. 2016),
+and a few urban indicators as sums of elements.
 """
 
 from __future__ import annotations
@@ -28,11 +28,16 @@ COMPARATIVES: Mapping[str, str] = MappingProxyType(
 )
 """What a higher score of a perception means, in words."""
 
+# fmt: off
 INDICATORS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
         "greenery": ("tree", "grass", "plant", "field", "flower", "palm"),
         "sky": ("sky",),
-        "buildings": ("wall", "building", "house", "skyscraper", "tower", "hovel"),
+        "buildings": ("building", "house", "skyscraper", "tower", "hovel"),
+        "enclosure": (
+            "building", "house", "skyscraper", "tower", "hovel",
+            "wall", "fence", "column", "tree", "palm",
+        ),
         "carriageway": ("road", "runway"),
         "walkway": ("sidewalk", "path", "dirt track", "stairs", "stairway", "step"),
         "water": ("water", "sea", "river", "lake", "waterfall", "fountain", "swimming pool"),
@@ -40,9 +45,11 @@ INDICATORS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "vehicles": ("car", "bus", "truck", "van", "minibike", "bicycle"),
     }
 )
+# fmt: on
 """Urban indicators: the share of a picture that a group of ADE20K elements covers, 0 to 1.
 
-Reading: the grouping is this project's; the green view index of the literature sums the vegetation classes.
+Reading: the grouping is this project's, after the literature that `soundit_geo.pss.indicators` names. Groups may
+overlap: trees are greenery and enclose.
 """
 
 # fmt: off
@@ -130,3 +137,21 @@ PLACES365: tuple[str, ...] = (
 )
 # fmt: on
 """The 365 scenes; the position is the class id."""
+
+# fmt: off
+INDOOR: frozenset[int] = frozenset((
+    1, 2, 3, 6, 9, 11, 13, 14, 15, 16, 17, 19, 20, 21, 22, 23, 25, 26, 27, 28, 29, 31, 34, 35, 37, 38,
+    39, 43, 44, 45, 46, 50, 51, 52, 54, 55, 56, 60, 61, 63, 64, 65, 69, 70, 72, 75, 80, 82, 85, 88, 89,
+    90, 92, 93, 95, 96, 98, 99, 100, 101, 102, 106, 114, 115, 120, 121, 122, 124, 126, 128, 129, 130,
+    131, 133, 134, 135, 137, 139, 146, 147, 148, 155, 156, 160, 162, 165, 168, 169, 172, 176, 177, 179,
+    182, 185, 188, 195, 196, 198, 202, 203, 208, 210, 211, 212, 215, 217, 219, 222, 225, 228, 235, 236,
+    238, 239, 240, 241, 244, 246, 248, 250, 253, 255, 261, 262, 264, 267, 269, 274, 280, 281, 282, 284,
+    285, 295, 297, 298, 300, 302, 303, 311, 315, 317, 318, 320, 321, 322, 324, 325, 328, 329, 331, 332,
+    335, 336, 337, 343, 346, 352, 358, 363,
+))
+# fmt: on
+"""Ids of the 160 scenes that are indoors; the other 205 are outdoors.
+
+Source: the authors' indoor and outdoor labels, ``IO_places365.txt`` of github.com/CSAILVision/places365, CC BY; taken
+as they are, so that ``bus_station/indoor`` counts as outdoors.
+"""

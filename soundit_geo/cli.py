@@ -19,12 +19,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from soundit_geo import __version__
-from soundit_geo.errors import ScenarioError, SounditError, SounditWarning, WeightsError
+from soundit_geo.errors import InputError, ScenarioError, SounditError, SounditWarning, WeightsError
 
 if TYPE_CHECKING:
     import geopandas as gpd
     import xarray as xr
 
+    from soundit_geo.catalogue import Entry
     from soundit_geo.study import Study
 
 app = typer.Typer(
@@ -36,7 +37,7 @@ app = typer.Typer(
 )
 train_app = typer.Typer(help="Train models.", no_args_is_help=True)
 app.add_typer(train_app, name="train")
-weights_app = typer.Typer(help="Bring published weights into the formats used here.", no_args_is_help=True)
+weights_app = typer.Typer(help="Fetch, check and convert published weights.", no_args_is_help=True)
 app.add_typer(weights_app, name="weights")
 bench_app = typer.Typer(
     help="Measure speed beside named peers, in one run; prints JSON. docs/performance.md explains the figures.",
@@ -184,18 +185,75 @@ def draw_map(
     print(target)
 
 
+Judge = Annotated[
+    str | None, typer.Option(metavar="NAME|PATH", help="Judge of this level; see docs/judges.md.")
+]
+
+
 @app.command()
 def score(
-    real: Annotated[Path, typer.Option(help="Folder of real pictures.")],
-    generated: Annotated[Path, typer.Option(help="Folder of generated pictures, paired by file stem.")],
-    judges: Annotated[str, typer.Option(help="Judge set or folder.")] = "synthetic-city",
+    real: Annotated[Path | None, typer.Option(help="Folder of real pictures.")] = None,
+    generated: Annotated[
+        Path | None, typer.Option(help="Folder of generated pictures, paired by file stem.")
+    ] = None,
+    pairs: Annotated[
+        Path | None,
+        typer.Option(help="CSV with the columns real, generated and perhaps label, in place of two folders."),
+    ] = None,
+    judges: Annotated[
+        str | None,
+        typer.Option(
+            help="Set of judges: synthetic-city (where nothing else is named), open, paper, or a folder."
+        ),
+    ] = None,
+    elements: Judge = None,
+    scenes: Judge = None,
+    perception: Judge = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out",
+            "-o",
+            help="File (.json, .csv, .parquet), or a folder: a run that can be stopped and goes on.",
+        ),
+    ] = None,
+    batch: Annotated[int, typer.Option(min=1, help="Pairs judged together.")] = 16,
+    workers: Annotated[int, typer.Option(min=1, help="Threads that decode pictures.")] = 2,
+    device: Annotated[str | None, typer.Option(help="Where the judges compute, such as cuda.")] = None,
     as_json: Json = False,
+    quiet: Quiet = False,
 ) -> None:
-    """Place similarity (PSS) of generated pictures with real ones."""
-    from soundit_geo.pss.place_similarity import pss
+    """Place similarity (PSS) of generated pictures with real ones. A level without a judge is not scored."""
+    from soundit_geo.pss.judges import load_judges
+    from soundit_geo.pss.pairs import pair_up, pairs_from_table
+    from soundit_geo.pss.run import score_pairs
 
-    result = pss(real, generated, judges)
+    if real is not None and generated is not None and pairs is None:
+        paired = pair_up(real, generated)
+    elif pairs is not None and real is None and generated is None:
+        paired = pairs_from_table(pairs)
+    else:
+        raise InputError("Give --real and --generated, or --pairs.")
+    given: dict[str, Any] = {"elements": elements, "scenes": scenes, "perception": perception}
+    levels = {level: choice for level, choice in given.items() if choice is not None}
+    chosen = load_judges(judges or (None if levels else "synthetic-city"), device, **levels)
+    as_file = out is not None and out.suffix.lower() in (".json", ".csv", ".parquet")
+    result = score_pairs(
+        paired,
+        chosen,
+        out=None if as_file else out,
+        batch_size=batch,
+        workers=workers,
+        progress=not quiet,
+    )
+    if out is not None:
+        for file in (out,) if as_file else (out / "scores.csv", out / "scores.json"):
+            result.save(file)
     print(json.dumps(result.to_dict(), indent=2) if as_json else result)
+    for label, why in result.failed.items():
+        print(f"{label} has no score: {why}", file=sys.stderr)
+    if result.failed:
+        raise typer.Exit(1)
 
 
 @app.command()
@@ -298,6 +356,64 @@ def train_cache(
         print(f"pair {number} left out: {' '.join(why.split())}", file=sys.stderr)
     if cache.skipped:
         raise typer.Exit(1)
+
+
+@train_app.command("perception")
+def train_perception_judge(
+    votes: Annotated[
+        Path, typer.Option(help="CSV with the columns left, right, winner and quality, or Place Pulse 2.0's.")
+    ],
+    images: Annotated[Path, typer.Option(help="Folder of the pictures that the votes name.")],
+    out: Out,
+    network: Annotated[str, typer.Option(help="densenet121 or mini.")] = "densenet121",
+    epochs: Annotated[int, typer.Option(min=1, help="Passes over the pictures.")] = 20,
+    batch_size: Annotated[int, typer.Option(min=2, help="Pictures per step.")] = 64,
+    rate: Annotated[float, typer.Option(help="Highest learning rate.")] = 3e-4,
+    held_out: Annotated[
+        float, typer.Option(help="Share of the pictures that is kept to test the judge on.")
+    ] = 0.2,
+    seed: Annotated[
+        int, typer.Option(min=0, help="Fixes the split, the start and the order of the pictures.")
+    ] = 0,
+    start: Annotated[
+        Path | None, typer.Option(help="Weights to start from, such as torchvision's for ImageNet.")
+    ] = None,
+    name: Annotated[str | None, typer.Option(help="Name that travels with the judge's scores.")] = None,
+    world: Annotated[
+        str, typer.Option(help="What the pictures are, such as 'street views of Leeds'.")
+    ] = "the pictures of its votes",
+    skip_absent: Annotated[
+        bool, typer.Option("--skip-absent", help="Leave votes on pictures out that are not in the folder.")
+    ] = False,
+    device: Annotated[str | None, typer.Option(help="cpu or cuda; a GPU where there is one.")] = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Train a perception judge on pairwise votes, and test it on votes between pictures that it has not seen."""
+    from soundit_geo.lab.perception import Plan, train_perception
+
+    plan = Plan(network, epochs, batch_size, rate, held_out=held_out, seed=seed)
+    figures = train_perception(
+        votes,
+        images,
+        out,
+        plan,
+        name=name,
+        world=world,
+        start=start,
+        skip_absent=skip_absent,
+        device=device,
+        progress=not quiet,
+    )
+    if as_json:
+        print(json.dumps(figures, indent=2))
+        return
+    print("held-out votes that the judge agrees with (chance 0.5)")
+    for quality, share in figures["pair_accuracy"].items():
+        count = figures["votes"]["held_out_and_won"][quality]
+        print(f"  {quality:<11}{'  none' if share is None else f'{share:6.3f}'}  of {count:,}")
+    print(f"  {'all':<11}{figures['pair_accuracy_all']:6.3f}")
+    print(f"judge: {out}; use it with --judges open,perception={out}")
 
 
 @train_app.command()
@@ -448,6 +564,164 @@ def split_imagebind(
         print(f"{modality:<8}{part.numbers:>13,} numbers {part.size / 1e6:>9,.1f} MB  {part.path}")
     print(f"{'in all':<8}{sum(part.size for part in parts.values()) / 1e6:>31,.1f} MB, {dtype}")
     print(f"Licence of the weights, and of these parts: {LICENCE} (name the authors, no commercial use).")
+
+
+WeightsName = Annotated[str, typer.Argument(help="A name that `weights list` shows.")]
+
+
+@weights_app.command("list")
+def list_weights(as_json: Json = False) -> None:
+    """Show which weights are known, what for, how large, under which licence, and whether they are here."""
+    from soundit_geo import registry
+
+    rows = [_row(entry) for entry in registry.entries()]
+    if as_json:
+        print(json.dumps(rows, indent=2))
+        return
+    shown = [("NAME", "FOR", "SIZE", "LICENCE", "CACHED")]
+    for row in rows:
+        size = "" if row["size_is_exact"] else "~"
+        cached = "yes" if row["cached"] else "no"
+        shown.append(
+            (row["name"], row["purpose"], f"{size}{_megabytes(row['size'])}", row["licence"], cached)
+        )
+    widths = [max(map(len, column)) for column in zip(*shown, strict=True)]
+    for name, purpose, size, licence, cached in shown:
+        print(
+            f"{name:<{widths[0]}}  {purpose:<{widths[1]}}  {size:>{widths[2]}}  {licence:<{widths[3]}}  {cached}"
+        )
+
+
+@weights_app.command("pull")
+def pull_weights(
+    names: Annotated[list[str], typer.Argument(help="Names that `weights list` shows.")],
+    accept_licence: Annotated[
+        bool,
+        typer.Option("--accept-licence", help="I read the licence and keep to it; where it is not open."),
+    ] = False,
+    offline: Annotated[
+        bool, typer.Option("--offline", help="Never try the network; so does SOUNDIT_GEO_OFFLINE=1.")
+    ] = False,
+    quiet: Quiet = False,
+) -> None:
+    """Download weights into the cache and check them. Run again to go on after a stop."""
+    from soundit_geo import registry
+
+    _speak()
+    for entry in [
+        registry.find(name) for name in names
+    ]:  # a misspelt name is told before anything is fetched
+        print(f"{entry.name}: licence {entry.licence.name}, {entry.licence.url}", file=sys.stderr)
+        path = registry.pull(
+            entry.name, accept_licence=accept_licence, offline=offline or None, progress=not quiet
+        )
+        print(path)
+
+
+@weights_app.command("verify")
+def verify_weights(
+    names: Annotated[list[str] | None, typer.Argument(help="By default all that are here.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Read cached weights from end to end and compare size, hash and layout."""
+    from soundit_geo import registry
+
+    here = names or [entry.name for entry in registry.entries() if not registry.missing_files(entry.name)]
+    verdicts: list[registry.Verdict] = []
+    wrong: list[str] = []
+    for name in here:
+        try:
+            verdicts += registry.verify(name)
+        except SounditError as error:
+            wrong.append(" ".join(str(error).split()))
+    if as_json:
+        print(json.dumps({"right": [verdict._asdict() for verdict in verdicts], "wrong": wrong}, indent=2))
+    else:
+        for verdict in verdicts:
+            against = "as published" if verdict.published else "as it came; no published hash is known"
+            print(
+                f"{verdict.name}  {verdict.file}  {verdict.size:,} bytes  sha256 {verdict.sha256}  {against}"
+            )
+    for message in wrong:
+        print(f"error: {message}", file=sys.stderr)
+    if wrong:
+        raise typer.Exit(2)
+
+
+@weights_app.command("import")
+def import_weights(
+    name: WeightsName,
+    file: Annotated[Path, typer.Argument(help="A file that you fetched, or a folder with all of them.")],
+) -> None:
+    """Copy a file that you fetched into the cache, if it is the right one."""
+    from soundit_geo import registry
+
+    _speak()
+    entry = registry.find(name)
+    print(f"{entry.name}: licence {entry.licence.name}, {entry.licence.url}", file=sys.stderr)
+    print(registry.import_file(name, file))
+    missing = registry.missing_files(name)
+    if missing:
+        print(f"still missing: {', '.join(missing)}", file=sys.stderr)
+
+
+@weights_app.command("path")
+def path_of_weights(
+    name: Annotated[str | None, typer.Argument(help="By default the cache's own folder.")] = None,
+) -> None:
+    """Print where weights lie, to be given to other programs."""
+    from soundit_geo import registry
+
+    print(registry.cached(name) if name else registry.cache_folder())
+
+
+@weights_app.command("remove")
+def remove_weights(name: WeightsName) -> None:
+    """Remove weights from the cache, and what was begun of them."""
+    from soundit_geo import registry
+
+    _speak()
+    freed = registry.remove(name)
+    print(f"{name}: {_megabytes(freed)} freed" if freed else f"{name}: nothing was here")
+
+
+def _row(entry: Entry) -> dict[str, Any]:
+    """One line of `weights list`, as JSON has it."""
+    from soundit_geo import registry
+
+    files = [
+        {
+            "name": file.name,
+            "size": file.size,
+            "sha256": file.sha256 or None,
+            "sources": [str(source) for source in file.sources],
+        }
+        for file in entry.files
+    ]
+    here = registry.is_cached(entry.name)
+    return {
+        "name": entry.name,
+        "purpose": entry.purpose,
+        "size": entry.size,
+        "size_is_exact": entry.size_is_exact,
+        "licence": entry.licence.name,
+        "licence_url": entry.licence.url,
+        "terms": entry.licence.terms,
+        "must_accept": entry.licence.must_be_accepted,
+        "cached": here,
+        "path": str(registry.cached(entry.name)) if here else None,
+        "files": files,
+    }
+
+
+def _megabytes(size: int) -> str:
+    return f"{size / 1e6:,.1f} MB"
+
+
+def _speak() -> None:
+    """Let the registry say on standard error what it waits for and which source failed."""
+    for name in ("registry", "download"):
+        logging.getLogger(f"soundit_geo.{name}").setLevel(logging.INFO)
 
 
 def _encoders(model: str, vae: str | None, encoder: str | None) -> tuple[Any, Any]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import pickle
 import re
+import zipfile
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -132,6 +133,30 @@ def load_state_dict(path: str | Path, *, nested: Sequence[str] = NESTED) -> dict
         if state_dict and all(key.startswith(prefix) for key in state_dict):
             state_dict = {key.removeprefix(prefix): value for key, value in state_dict.items()}
     return state_dict
+
+
+def read_shapes(path: str | Path) -> dict[str, tuple[int, ...]]:
+    """Names and shapes of what a checkpoint holds; its numbers stay on the disk where the format allows that.
+
+    Parameters
+    ----------
+    path : str or path
+        As `load_state_dict` takes it.
+
+    Returns
+    -------
+    dict of str to tuple of int
+        Parameter name to shape, with names as `load_state_dict` gives them.
+
+    Raises
+    ------
+    MissingFileError, WeightsError
+        As `load_state_dict` raises them.
+    """
+    from torch.utils.serialization import config
+
+    with config.patch("load.mmap", zipfile.is_zipfile(path)):  # type: ignore[attr-defined]
+        return {key: tuple(value.shape) for key, value in load_state_dict(path).items()}
 
 
 def check_layout(state_dict: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> None:

@@ -4,13 +4,17 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import soundfile
 from fake_study import fake_cube
+from PIL import Image
 
 from soundit_geo.cube import save_cube
+from soundit_geo.weights import preset_path
 
 
 def call(*arguments, timeout=300):
@@ -90,6 +94,31 @@ def test_synth_then_score_in_json(tmp_path):
     assert answer["mean"]["pss_element"] == pytest.approx(1)
     assert answer["mean"]["pss_perception"] == pytest.approx(0, abs=1e-6)
     assert set(answer["judges"].values()) == {"synthetic-city"}
+
+
+def test_score_with_one_judge_a_table_and_a_broken_picture(tmp_path):
+    """Exit code 1: it ran, and what could not be scored is listed; run again, the folder goes on."""
+    for name, red in (("one", 10), ("two", 200)):
+        Image.new("RGB", (40, 30), (red, 90, 90)).save(tmp_path / f"{name}.png")
+    (tmp_path / "bad.png").write_text("a poem")
+    table = tmp_path / "pairs.csv"
+    table.write_text("label,real,generated\na,one.png,one.png\nb,one.png,two.png\nc,one.png,bad.png\n")
+    scenes = Path(preset_path("synthetic-city")) / "judges" / "scenes"
+    command = ("score", "--pairs", table, "--scenes", scenes, "--out", tmp_path / "run", "--json", "--quiet")
+    for _ in range(2):
+        done = call(*command)
+        assert done.returncode == 1, done.stderr
+        answer = json.loads(done.stdout)
+        assert list(answer["judges"]) == ["scenes"]
+        assert answer["mean"]["pss_element"] is None
+        assert answer["pairs"] == 3
+        assert list(answer["failed"]) == ["c"]
+        assert "bad.png" in done.stderr
+    assert pd.read_csv(tmp_path / "run" / "scores.csv")["pss_scene_top1"].iloc[0] == 1.0
+    for wrong in (["score"], ["score", "--real", tmp_path], ["score", "--pairs", table, "--real", tmp_path]):
+        done = call(*wrong)
+        assert done.returncode == 2
+        assert len(done.stderr.strip().splitlines()) == 1
 
 
 def test_a_negative_seed_is_refused(tmp_path):

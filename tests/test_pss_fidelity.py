@@ -7,7 +7,12 @@ import pytest
 from scipy.linalg import sqrtm
 
 from soundit_geo.errors import InputError
-from soundit_geo.pss.fidelity import audio_image_similarity, frechet_distance, image_image_similarity
+from soundit_geo.pss.fidelity import (
+    audio_image_similarity,
+    frechet_distance,
+    image_image_similarity,
+    kernel_distance,
+)
 
 
 def _textbook(a, b):
@@ -127,3 +132,39 @@ def test_a_nan_embedding_spoils_its_own_row_only():
 def test_unusable_embeddings_are_refused(a, b, form):
     with pytest.raises(InputError):
         audio_image_similarity(a, b, form=form)
+
+
+def test_kernel_distance_is_the_printed_sum():
+    """Loops over the formula, one pair at a time."""
+    rng = np.random.default_rng(4)
+    a, b = rng.normal(size=(7, 5)), rng.normal(size=(9, 5)) + 0.3
+
+    def mean(x, y, same):
+        values = [
+            (one @ two / 5 + 1) ** 3
+            for i, one in enumerate(x)
+            for j, two in enumerate(y)
+            if not same or i != j
+        ]
+        return np.mean(values)
+
+    expected = mean(a, a, same=True) + mean(b, b, same=True) - 2 * mean(a, b, same=False)
+    assert kernel_distance(a, b) == pytest.approx(expected)
+    assert kernel_distance(b, a) == pytest.approx(expected)
+
+
+def test_kernel_distance_has_no_bias_where_the_frechet_distance_has():
+    """Two samples of one distribution: few pictures make FID large, and leave the kernel distance about zero."""
+    rng = np.random.default_rng(5)
+    small = [(rng.normal(size=(20, 16)), rng.normal(size=(20, 16))) for _ in range(300)]
+    kernel = [kernel_distance(a, b) for a, b in small]
+    error = np.std(kernel) / np.sqrt(len(kernel))
+    assert abs(np.mean(kernel)) < 3 * error
+    large = rng.normal(size=(4000, 16)), rng.normal(size=(4000, 16))
+    assert np.mean([frechet_distance(a, b) for a, b in small]) > 20 * frechet_distance(*large)
+
+
+def test_kernel_distance_refuses_what_is_no_distribution():
+    with pytest.raises(InputError, match="at least two"):
+        kernel_distance(np.zeros((1, 3)), np.zeros((4, 3)))
+    assert np.isnan(kernel_distance(np.full((2, 3), np.nan), np.zeros((4, 3))))

@@ -35,13 +35,14 @@ class Elements:
         (B, 150) float32, area share of each ADE20K class; rows sum to 1.
     outside : numpy.ndarray
         (B,) bool, whether the picture lies outside the judge's world.
-    mask : numpy.ndarray, optional
-        (B, 128, 128) uint8 ADE20K ids from 0, where it was asked for.
+    mask : numpy.ndarray or list of numpy.ndarray, optional
+        uint8 ADE20K ids from 0, where they were asked for: (B, 128, 128) of the embedded judge, one (H, W) of each
+        picture's own size of the others.
     """
 
     share: NDArray[np.float32]
     outside: NDArray[np.bool_]
-    mask: NDArray[np.uint8] | None = None
+    mask: NDArray[np.uint8] | list[NDArray[np.uint8]] | None = None
 
 
 @runtime_checkable

@@ -49,14 +49,7 @@ def frechet_distance(features_a: ArrayLike, features_b: ArrayLike) -> float:
     InputError
         If the widths differ or a set has fewer than two rows.
     """
-    a = np.asarray(features_a, dtype=np.float64)
-    b = np.asarray(features_b, dtype=np.float64)
-    if a.ndim != 2 or b.ndim != 2 or a.shape[1] != b.shape[1] or a.shape[1] == 0:
-        raise InputError(f"features are {a.shape} and {b.shape}; expected (N, F) and (M, F) of one network.")
-    if min(len(a), len(b)) < 2:
-        raise InputError(
-            f"{len(a)} and {len(b)} pictures have no covariance; give at least two on each side."
-        )
+    a, b = _feature_pair(features_a, features_b)
     if not (np.isfinite(a).all() and np.isfinite(b).all()):
         return float("nan")
     shift = a.mean(0) - b.mean(0)
@@ -64,6 +57,36 @@ def frechet_distance(features_a: ArrayLike, features_b: ArrayLike) -> float:
     cross = np.linalg.svd(root_a @ root_b.T, compute_uv=False).sum()
     distance = shift @ shift + (root_a**2).sum() + (root_b**2).sum() - 2.0 * cross
     return max(0.0, float(distance))
+
+
+def kernel_distance(features_a: ArrayLike, features_b: ArrayLike) -> float:
+    """Kernel distance between two sets of features, as in KID (Bińkowski et al. 2018, arXiv 1801.01401).
+
+    The squared maximum mean discrepancy under ``k(x, y) = (x · y / F + 1)³``, estimated without bias: pairs of a
+    picture with itself are left out. So its expectation does not depend on the number of pictures, as that of
+    `frechet_distance` does; beside a small sample's FID it is the number to trust.
+
+    Parameters
+    ----------
+    features_a, features_b : array_like
+        (N, F) and (M, F) features of two sets of pictures, N and M at least 2.
+
+    Returns
+    -------
+    float
+        About 0 for sets from one distribution, and then as often below as above; no unit. NaN where a feature is
+        NaN.
+
+    Raises
+    ------
+    InputError
+        If the widths differ or a set has fewer than two rows.
+    """
+    a, b = _feature_pair(features_a, features_b)
+    if not (np.isfinite(a).all() and np.isfinite(b).all()):
+        return float("nan")
+    own = sum((_kernel_sum(x, x) - _kernel_own(x)) / (len(x) * (len(x) - 1)) for x in (a, b))
+    return float(own - 2.0 * _kernel_sum(a, b) / (len(a) * len(b)))
 
 
 def audio_image_similarity(
@@ -122,6 +145,31 @@ def image_image_similarity(
         If the shapes differ, the form is unknown, or a win rate is asked of a single pair.
     """
     return _similarity(real, generated, form)
+
+
+def _feature_pair(
+    features_a: ArrayLike, features_b: ArrayLike
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    a = np.asarray(features_a, dtype=np.float64)
+    b = np.asarray(features_b, dtype=np.float64)
+    if a.ndim != 2 or b.ndim != 2 or a.shape[1] != b.shape[1] or a.shape[1] == 0:
+        raise InputError(f"features are {a.shape} and {b.shape}; expected (N, F) and (M, F) of one network.")
+    if min(len(a), len(b)) < 2:
+        raise InputError(
+            f"{len(a)} and {len(b)} pictures do not make a distribution; give at least two on each side."
+        )
+    return a, b
+
+
+def _kernel_sum(a: NDArray[np.float64], b: NDArray[np.float64]) -> float:
+    """Sum of (x · y / F + 1)³ over all pairs."""
+    width = a.shape[1]
+    return float(sum(((a[at : at + _ROWS] @ b.T / width + 1.0) ** 3).sum() for at in range(0, len(a), _ROWS)))
+
+
+def _kernel_own(a: NDArray[np.float64]) -> float:
+    """The same sum over pairs of a row with itself."""
+    return float((((a * a).sum(axis=1) / a.shape[1] + 1.0) ** 3).sum())
 
 
 def _covariance_root(features: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+from scipy.stats import bootstrap
 
 from soundit_geo.errors import InputError
-from soundit_geo.pss.pictures import list_pictures
+from soundit_geo.pss.pairs import Pairs, pair_up
 from soundit_geo.pss.similarity import METRICS, element_similarity, perception_distance, scene_overlap
 
 if TYPE_CHECKING:
@@ -21,6 +26,7 @@ if TYPE_CHECKING:
     from soundit_geo.pss.judges import Judges, Scores
     from soundit_geo.pss.pictures import Picture
 
+_RESAMPLES, _CONFIDENCE = 2000, 0.95
 _SHUFFLES = 64  # derangements behind a floor; with up to 65 pairs they meet every wrong pair exactly once
 
 
@@ -34,6 +40,9 @@ class PSSResult:
         Names of the pairs.
     values : dict of str to numpy.ndarray
         Per metric of `soundit_geo.pss.similarity.METRICS` its (B,) values; NaN where it was not scored.
+    interval : dict of str to (float, float)
+        Per metric the 95 % interval of the mean: percentiles of a bootstrap over the pairs that were scored; NaN with
+        fewer than two.
     floor : dict of str to float
         Per metric the mean over wrong pairs (each real picture with another pair's generated one): what a
         generator would get that did not listen.
@@ -43,14 +52,18 @@ class PSSResult:
         Level to name of the weights.
     perception_scale : str
         Scale and direction of the perception scores.
+    failed : dict of str to str
+        Pairs without a score, for a picture could not be read: name to reason.
     """
 
     labels: tuple[str, ...]
     values: dict[str, NDArray[np.float64]]
+    interval: dict[str, tuple[float, float]]
     floor: dict[str, float]
     outside: NDArray[np.bool_]
     judges: dict[str, str]
     perception_scale: str
+    failed: dict[str, str] = field(default_factory=dict)
 
     @property
     def mean(self) -> dict[str, float]:
@@ -69,8 +82,8 @@ class PSSResult:
         Returns
         -------
         dict
-            ``pairs`` (count), ``mean``, ``floor``, ``higher_is_better``, ``judges``, ``perception_scale``
-            and ``per_pair``; None stands where a value is NaN.
+            ``pairs`` (count), ``mean``, ``interval`` (95 %), ``floor``, ``higher_is_better``, ``judges``,
+            ``perception_scale``, ``failed`` (pair to reason) and ``per_pair``; None stands where a value is NaN.
         """
         per_pair = [
             {
@@ -83,49 +96,103 @@ class PSSResult:
         return {
             "pairs": len(self.labels),
             "mean": {metric: _or_none(value) for metric, value in self.mean.items()},
+            "interval": {metric: [_or_none(end) for end in ends] for metric, ends in self.interval.items()},
             "floor": {metric: _or_none(value) for metric, value in self.floor.items()},
             "higher_is_better": {metric: METRICS[metric].higher_is_better for metric in self.values},
             "judges": dict(self.judges),
             "perception_scale": self.perception_scale,
             "outside": int(self.outside.sum()),
+            "failed": dict(self.failed),
             "per_pair": per_pair,
         }
 
+    def to_frame(self) -> pd.DataFrame:
+        """One row per pair.
+
+        Returns
+        -------
+        pandas.DataFrame
+            Indexed by ``label``: the metrics, ``outside``, and per level the judge's name (``judge_elements``, …).
+        """
+        columns = {**self.values, "outside": self.outside}
+        frame = pd.DataFrame(columns, index=pd.Index(self.labels, name="label"))
+        return frame.assign(**{f"judge_{level}": name for level, name in self.judges.items()})
+
+    def save(self, path: str | Path) -> Path:
+        """Write the result; the ending of the file decides how.
+
+        Parameters
+        ----------
+        path : path
+            ``.json``: everything, as in `to_dict`. ``.csv`` or ``.parquet``: the table of `to_frame`; Parquet also
+            carries means, intervals and floors as metadata of the schema, under ``soundit_geo``.
+
+        Returns
+        -------
+        pathlib.Path
+            The file.
+
+        Raises
+        ------
+        InputError
+            If the ending is another.
+        """
+        path = Path(path)
+        kind = path.suffix.lower()
+        if kind not in (".json", ".csv", ".parquet"):
+            raise InputError(f"{path} ends in {kind!r}; results are written as .json, .csv or .parquet.")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if kind == ".json":
+            path.write_text(json.dumps(self.to_dict(), indent=2) + "\n", encoding="utf-8")
+        elif kind == ".csv":
+            self.to_frame().to_csv(path)
+        else:
+            table = pa.Table.from_pandas(self.to_frame())
+            about = {key: value for key, value in self.to_dict().items() if key != "per_pair"}
+            noted = {**(table.schema.metadata or {}), b"soundit_geo": json.dumps(about).encode()}
+            pq.write_table(table.replace_schema_metadata(noted), path)
+        return path
+
     def __str__(self) -> str:
-        lines = [f"PSS of {len(self.labels)} pairs" + " " * 10 + "mean   floor"]
+        lines = [f"{'PSS of ' + str(len(self.labels)) + ' pairs':<26}   mean   95 % interval    floor"]
         for metric, value in self.mean.items():
-            arrow = "higher" if METRICS[metric].higher_is_better else "lower"
-            lines.append(f"{METRICS[metric].name:<18} {arrow:<6}  {value:6.3f}  {self.floor[metric]:6.3f}")
+            name, better = METRICS[metric].name, "higher" if METRICS[metric].higher_is_better else "lower"
+            low, high = self.interval[metric]
+            numbers = f"{value:7.3f}  {low:.3f} to {high:.3f}  {self.floor[metric]:7.3f}"
+            lines.append(f"{name:<18} {better:<7} {'not scored' if math.isnan(value) else numbers}")
         judges = ", ".join(f"{level} {name}" for level, name in self.judges.items())
         lines.append(f"judges: {judges}; perception scale: {self.perception_scale or 'none'}")
+        if self.failed:
+            lines.append(f"{len(self.failed)} pairs could not be read and are left out")
         return "\n".join(lines)
 
 
 def pss(
-    real: Sequence[Picture] | str | Path,
-    generated: Sequence[Picture] | str | Path,
+    real: Sequence[Picture] | str | Path | Pairs,
+    generated: Sequence[Picture] | str | Path | None = None,
     judges: Judges | str | Path = "synthetic-city",
     labels: Sequence[str] | None = None,
     *,
-    batch_size: int = 32,
+    batch_size: int = 16,
     seed: int = 0,
 ) -> PSSResult:
     """Score generated pictures of places against the real ones.
 
     Parameters
     ----------
-    real, generated : sequence of pictures, or path of a folder
+    real, generated : sequence of pictures, path of a folder, or Pairs
         Two sequences of PIL pictures, uint8 arrays (H, W, 3) or paths, row to row; or two folders, whose
-        pictures are paired by file stem.
+        pictures are paired by file stem; or `Pairs` alone, see `soundit_geo.pss.pairs.pairs_from_table` (CSV files,
+        DataFrames, GeoDataFrames) and `pairs_from_cube`.
     judges : Judges, str or pathlib.Path
         A set of judges, or what `load_judges` takes.
     labels : sequence of str, optional
         Names of the pairs, for sequences; file stems where the real pictures are paths, else 1, 2, …
     batch_size : int
-        Pictures in memory at a time.
+        Pairs judged together.
     seed : int
-        Order of the wrong pairs behind the floor; of no effect on the scores, nor, with up to 65 pairs, on
-        the floor.
+        Of the bootstrap, and of the order of the wrong pairs behind the floor; of no effect on the scores, nor, with up
+        to 65 pairs, on the floor.
 
     Returns
     -------
@@ -149,21 +216,12 @@ def pss(
         Once, if pictures lie outside a judge's world.
     """
     from soundit_geo.pss.judges import Judges, load_judges
+    from soundit_geo.pss.run import score_pairs
 
-    names, real_pictures, generated_pictures = _pairs(real, generated, labels)
+    pairs = _pairs(real, generated, labels)
     if not isinstance(judges, Judges):
         judges = load_judges(judges)
-    scores = judges.score([*real_pictures, *generated_pictures], batch_size=batch_size)
-    count = len(names)
-    first, second = _rows(scores, np.arange(count)), _rows(scores, np.arange(count, 2 * count))
-    return PSSResult(
-        labels=names,
-        values=compare(first, second),
-        floor=floor(first, second, seed=seed),
-        outside=first.outside | second.outside,
-        judges=judges.names,
-        perception_scale=judges.perception_scale,
-    )
+    return score_pairs(pairs, judges, batch_size=batch_size, seed=seed, strict=True)
 
 
 def compare(real: Scores, generated: Scores) -> dict[str, NDArray[np.float64]]:
@@ -211,47 +269,75 @@ def floor(real: Scores, generated: Scores, *, seed: int = 0) -> dict[str, float]
     order = np.random.default_rng(seed).permutation(count)
     parts: dict[str, list[NDArray[np.float64]]] = {metric: [] for metric in METRICS}
     for shift in range(1, min(count, _SHUFFLES + 1)):
-        wrong = compare(_rows(real, order), _rows(generated, np.roll(order, shift)))
+        wrong = compare(rows_of(real, order), rows_of(generated, np.roll(order, shift)))
         for metric, values in wrong.items():
             parts[metric].append(values)
     return {metric: _mean(np.concatenate(values)) if values else math.nan for metric, values in parts.items()}
 
 
+def interval_of_mean(
+    values: NDArray[np.float64], *, confidence: float = _CONFIDENCE, seed: int = 0
+) -> tuple[float, float]:
+    """Bootstrap interval of a mean: percentiles of the means of 2,000 resamples of the pairs.
+
+    Parameters
+    ----------
+    values : numpy.ndarray
+        (B,) one value per pair; NaN is left out.
+    confidence : float
+        Between 0 and 1.
+    seed : int
+        Of the resamples.
+
+    Returns
+    -------
+    tuple of float
+        Lower and upper end; NaN with fewer than two values. With few pairs it is too narrow, as every bootstrap is.
+    """
+    known = values[~np.isnan(values)]
+    if len(known) < 2:
+        return math.nan, math.nan
+    found = bootstrap(
+        (known,),
+        np.mean,
+        confidence_level=confidence,
+        n_resamples=_RESAMPLES,
+        method="percentile",
+        batch=max(1, 2_000_000 // len(known)),
+        rng=np.random.default_rng(seed),
+    )
+    return float(found.confidence_interval.low), float(found.confidence_interval.high)
+
+
 def _pairs(
-    real: Sequence[Picture] | str | Path,
-    generated: Sequence[Picture] | str | Path,
+    real: Sequence[Picture] | str | Path | Pairs,
+    generated: Sequence[Picture] | str | Path | None,
     labels: Sequence[str] | None,
-) -> tuple[tuple[str, ...], list[Picture], list[Picture]]:
-    """Names and pictures of both sides, row to row."""
-    if isinstance(real, (str, Path)) and isinstance(generated, (str, Path)):
-        if labels is not None:
-            raise InputError("Two folders are paired and named by file stem; give labels with lists only.")
-        left, right = list_pictures(real), list_pictures(generated)
-        alone = sorted(left.keys() ^ right.keys())
-        if alone:
-            raise InputError(
-                f"{len(alone)} pictures have no partner of the same stem, the first: {', '.join(alone[:3])}. "
-                f"{real} holds {len(left)} pictures, {generated} {len(right)}; give both the same stems."
-            )
-        return tuple(left), list(left.values()), [right[stem] for stem in left]
-    if isinstance(real, (str, Path)) or isinstance(generated, (str, Path)):
-        raise InputError("Give two folders, or two lists of pictures; one of each cannot be paired.")
-    if len(real) != len(generated) or len(real) == 0:
-        raise InputError(
-            f"There are {len(real)} real and {len(generated)} generated pictures; "
-            "give equally many, at least one."
-        )
-    if labels is None:
-        labels = [
-            Path(picture).stem if isinstance(picture, (str, Path)) else str(row)
-            for row, picture in enumerate(real, start=1)
-        ]
-    if len(labels) != len(real):
-        raise InputError(f"There are {len(labels)} labels for {len(real)} pairs; give one each.")
-    return tuple(str(label) for label in labels), list(real), list(generated)
+) -> Pairs:
+    if isinstance(real, Pairs):
+        if generated is not None or labels is not None:
+            raise InputError("Pairs hold both sides and their names; give them alone.")
+        return real
+    if generated is None:
+        raise InputError("There are no generated pictures; give a folder or a list, as for the real ones.")
+    return pair_up(real, generated, labels)
 
 
-def _rows(scores: Scores, rows: NDArray[np.intp]) -> Scores:
+def rows_of(scores: Scores, rows: NDArray[np.intp]) -> Scores:
+    """Some rows of what judges said.
+
+    Parameters
+    ----------
+    scores : Scores
+        Of B pictures.
+    rows : numpy.ndarray
+        (n,) indices.
+
+    Returns
+    -------
+    Scores
+        Of n pictures.
+    """
     from soundit_geo.pss.judges import Scores
 
     return Scores(

@@ -39,11 +39,15 @@ class Scenes:
         (B, 5) float32, falling along each row; 0 beside a class of -1.
     outside : numpy.ndarray
         (B,) bool, whether the picture lies outside the judge's world.
+    indoor : numpy.ndarray, optional
+        (B,) float32, the probability of all indoor classes together (`soundit_geo.classes.INDOOR`); None where the
+        judge does not tell.
     """
 
     classes: NDArray[np.int16]
     probability: NDArray[np.float32]
     outside: NDArray[np.bool_]
+    indoor: NDArray[np.float32] | None = None
 
 
 @runtime_checkable
