@@ -235,9 +235,15 @@ def score(
     else:
         raise InputError("Give --real and --generated, or --pairs.")
     given: dict[str, Any] = {"elements": elements, "scenes": scenes, "perception": perception}
-    levels = {level: choice for level, choice in given.items() if choice is not None}
+    levels = {
+        level: None if choice.lower() == "none" else choice
+        for level, choice in given.items()
+        if choice is not None
+    }
     chosen = load_judges(judges or (None if levels else "synthetic-city"), device, **levels)
     as_file = out is not None and out.suffix.lower() in (".json", ".csv", ".parquet")
+    if out is not None and out.suffix and not as_file and not out.is_dir():
+        raise InputError(f"--out {out}: results are written as .json, .csv or .parquet, or to a folder.")
     result = score_pairs(
         paired,
         chosen,

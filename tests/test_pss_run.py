@@ -10,6 +10,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 import shapely
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
@@ -100,6 +101,76 @@ def test_a_folder_of_another_run_is_refused(city, judges, tmp_path, change):
         score_pairs(city, judges, out=tmp_path / "run")
 
 
+class Weighted(torch.nn.Module):
+    """A scene judge whose answer hangs on its weight."""
+
+    name, world = "model", "flat pictures"
+
+    def __init__(self, weight):
+        super().__init__()
+        self.weight = torch.nn.Parameter(torch.tensor([float(weight)]))
+
+    def judge(self, pictures, *, batch_size=32):
+        return Colours("scenes").judge(pictures, batch_size=batch_size)
+
+
+def test_other_weights_of_the_same_name_are_another_run(city, tmp_path):
+    score_pairs(city, Judges(scenes=Weighted(1)), out=tmp_path / "run")
+    score_pairs(city, Judges(scenes=Weighted(1)), out=tmp_path / "run")
+    with pytest.raises(InputError, match="judges"):
+        score_pairs(city, Judges(scenes=Weighted(2)), out=tmp_path / "run")
+
+
+def test_what_was_mended_or_drawn_again_is_judged_again(city, judges, tmp_path):
+    good = city.generated[3].read_bytes()
+    broken(city.generated[3], "truncated")
+    first = score_pairs(city, judges, out=tmp_path / "run")
+    assert list(first.failed) == ["p03"]
+    city.generated[3].write_bytes(good)
+    Image.fromarray(flat(200)).save(city.generated[4])
+    second = score_pairs(city, judges, out=tmp_path / "run")
+    same(second, score_pairs(city, judges))
+    assert not second.failed
+    assert first.values["pss_scene_top1"][4] == 1.0
+    assert second.values["pss_scene_top1"][4] == 0.0
+
+
+def test_a_damaged_part_is_judged_again_and_a_damaged_note_is_told(city, judges, tmp_path):
+    whole = score_pairs(city, judges, out=tmp_path / "run")
+    (tmp_path / "run" / "pairs-00000.parquet").write_bytes(b"")
+    same(whole, score_pairs(city, judges, out=tmp_path / "run"))
+    (tmp_path / "run" / "run.json").write_text("")
+    with pytest.raises(InputError, match="damaged"):
+        score_pairs(city, judges, out=tmp_path / "run")
+    (tmp_path / "run" / "run.json").unlink()
+    with pytest.raises(InputError, match=r"no run\.json"):
+        score_pairs(city, judges, out=tmp_path / "run")
+
+
+def test_draws_of_one_place_are_no_wrong_pairs_and_are_resampled_together(judges):
+    """Two places that never meet, ten perfect draws each: nothing wrong scores, and nothing is known of the mean."""
+    reds = [10] * 10 + [200] * 10
+    pictures = tuple(flat(red) for red in reds)
+    labels = tuple(map(str, range(20)))
+    apart = score_pairs(Pairs(labels, pictures, pictures, tuple("ab"[red > 100] for red in reds)), judges)
+    assert apart.floor["pss_scene_top1"] == 0.0
+    assert score_pairs(Pairs(labels, pictures, pictures), judges).floor["pss_scene_top1"] > 0.3
+    values = np.repeat([0.0, 1.0], 10)
+    assert interval_of_mean(values, groups=["a"] * 10 + ["b"] * 10) == (0.0, 1.0)
+    low, high = interval_of_mean(values)
+    assert 0.2 < low < high < 0.8
+    assert np.isnan(interval_of_mean(values, groups=["a"] * 20)).all()
+
+
+def test_an_open_picture_of_a_damaged_file_is_listed(city, judges, tmp_path):
+    noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
+    Image.fromarray(noise).save(city.generated[3])
+    city.generated[3].write_bytes(city.generated[3].read_bytes()[:-2000])
+    with Image.open(city.generated[3]) as opened:
+        pairs = Pairs(("a", "b"), (city.real[0], city.real[1]), (opened, city.generated[1]))
+        assert list(score_pairs(pairs, judges, out=tmp_path / "run").failed) == ["a"]
+
+
 def broken(path, how):
     if how == "truncated":
         path.write_bytes(path.read_bytes()[:40])
@@ -178,6 +249,11 @@ def test_what_a_table_lacks_is_named(tmp_path):
         pairs_from_table(tmp_path / "none.csv")
     with pytest.raises(InputError, match="'x'"):
         pairs_from_table(table.iloc[[0, 0]])
+    (tmp_path / "empty.csv").write_text("")
+    with pytest.raises(InputError, match=r"empty.csv"):
+        pairs_from_table(tmp_path / "empty.csv")
+    (tmp_path / "na.csv").write_text("label,real,generated\nNA,a.png,None\n")
+    assert pairs_from_table(tmp_path / "na.csv").labels == ("NA",)
 
 
 def test_the_cube_of_a_study_gives_its_pairs(tmp_path):
@@ -191,6 +267,7 @@ def test_the_cube_of_a_study_gives_its_pairs(tmp_path):
     first, second = (str(name) for name in cube["site"].to_numpy()[:2])
     assert pairs.labels[0].startswith(second)
     assert not any(label.startswith(f"{first}/") for label in pairs.labels)
+    assert set(pairs.groups) == {str(name) for name in cube["site"].to_numpy()[1:]}
     with pytest.raises(InputError, match="photo"):
         pairs_from_cube(cube.isel(site=[0]), tmp_path)
 

@@ -17,7 +17,14 @@ from typer.testing import CliRunner
 
 from soundit_geo.classes import COMPARATIVES, PERCEPTIONS
 from soundit_geo.cli import app
-from soundit_geo.errors import InputError, MissingFileError, SounditError, TrainingError, WeightsError
+from soundit_geo.errors import (
+    InputError,
+    MissingFileError,
+    PictureError,
+    SounditError,
+    TrainingError,
+    WeightsError,
+)
 from soundit_geo.lab.perception import Plan, split, targets, train_perception
 from soundit_geo.pss import Votes, load_judges, read_votes
 from soundit_geo.pss.place_pulse import NETWORKS, load_perception
@@ -492,3 +499,17 @@ def test_the_command_trains_and_reports(town, tmp_path):
     assert load_perception(out).name == "x"
     again = CliRunner().invoke(app, [*map(str, command), *options])
     assert isinstance(again.exception, TrainingError)
+
+
+def test_a_picture_that_cannot_be_read_is_told_before_the_training(tmp_path, monkeypatch):
+    from soundit_geo.lab import perception
+
+    names = [f"p{row}" for row in range(12)]
+    for name in names:
+        Image.new("RGB", (8, 8)).save(tmp_path / f"{name}.png")
+    (tmp_path / "p11.png").write_text("a poem")
+    rows = [f"{a},{b},left,safe" for a in names for b in names if a != b]
+    (tmp_path / "votes.csv").write_text("\n".join(["left,right,winner,quality", *rows]) + "\n")
+    monkeypatch.setattr(perception, "_fit", lambda *_: pytest.fail("trained first"))
+    with pytest.raises(PictureError, match="p11"):
+        perception.train_perception(tmp_path / "votes.csv", tmp_path, tmp_path / "out")

@@ -161,6 +161,8 @@ def train_perception(
         votes = read_votes(votes)
     votes, paths = _with_pictures(votes, Path(images), skip_absent=skip_absent)
     learn, test = split(votes, plan)
+    for path in tqdm(paths, desc="pictures", disable=not progress):
+        open_picture(path)  # now, not after hours
     try:
         out.mkdir(parents=True, exist_ok=True)  # now, not after hours
     except OSError as error:

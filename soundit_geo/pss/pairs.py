@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -28,16 +29,20 @@ class Pairs:
         Names of the pairs, all different.
     real, generated : tuple of pictures
         Paths, PIL pictures, or uint8 arrays (H, W, 3).
+    groups : tuple of str, optional
+        The place of each pair, where a place has several: pairs of one place are no wrong pairs for the floor, and
+        places, not pairs, are resampled for the interval. By default every pair is a place of its own.
 
     Raises
     ------
     InputError
-        If there is no pair, the lengths disagree, or two pairs have one name.
+        If there is no pair, the lengths disagree, two pairs have one name, or a name cannot be written as UTF-8.
     """
 
     labels: tuple[str, ...]
     real: tuple[Picture, ...]
     generated: tuple[Picture, ...]
+    groups: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if len(self.real) != len(self.generated) or len(self.real) == 0:
@@ -49,9 +54,17 @@ class Pairs:
             raise InputError(
                 f"There are {len(self.labels)} labels for {len(self.real)} pairs; give one each."
             )
-        if len(set(self.labels)) < len(self.labels):
-            twice = next(label for label in self.labels if self.labels.count(label) > 1)
-            raise InputError(f"Two pairs are named {twice!r}; give every pair a name of its own.")
+        if self.groups and len(self.groups) != len(self.labels):
+            raise InputError(
+                f"There are {len(self.groups)} groups for {len(self.labels)} pairs; give one each."
+            )
+        label, count = Counter(self.labels).most_common(1)[0]
+        if count > 1:
+            raise InputError(f"{count} pairs are named {label!r}; give every pair a name of its own.")
+        try:
+            "".join(self.labels).encode()
+        except UnicodeEncodeError as error:
+            raise InputError("The name of a pair holds bytes that are no text; rename that file.") from error
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -141,8 +154,14 @@ def pairs_from_table(
         if not path.is_file():
             raise MissingFileError(f"There is no table at {path}. Check the path.")
         root = path.parent if root is None else root
-        table = pd.read_csv(path, dtype=str)
+        try:
+            table = pd.read_csv(path, dtype=str, keep_default_na=False, na_values=[""])
+        except (ValueError, pd.errors.ParserError) as error:  # empty, not UTF-8, of uneven rows
+            raise InputError(f"{path} cannot be read as a CSV file ({error}).") from error
+        table.index = pd.Index(range(1, len(table) + 1))
         if "label" in table:
+            if table["label"].isna().any():
+                raise InputError(f"{path} has rows without a label; name all, or leave the column out.")
             table = table.set_index("label")
     absent = [name for name in (real, generated) if name not in table]
     if absent:
@@ -171,7 +190,8 @@ def pairs_from_cube(cube: Any, folder: str | Path) -> Pairs:
     Returns
     -------
     Pairs
-        Named ``site/scenario/draw``; sites without a photo, and landscapes that were not drawn, are left out.
+        Named ``site/scenario/draw``, grouped by site; sites without a photo, and landscapes that were not drawn, are
+        left out.
 
     Raises
     ------
@@ -179,8 +199,11 @@ def pairs_from_cube(cube: Any, folder: str | Path) -> Pairs:
         If the cube has no such pair.
     """
     folder = Path(folder)
-    labels, real, generated = [], [], []
-    drawn = np.isfinite(cube["perception"]).any("percept").to_numpy()  # what was drawn has been judged
+    labels, real, generated, groups = [], [], [], []
+    judged = np.isfinite(cube["perception"]).any("percept") | np.isfinite(cube["element_share"]).any(
+        "element"
+    )
+    drawn = (judged | (cube["scene_class"] >= 0).any("rank")).transpose("site", "scenario", "draw").to_numpy()
     sites, scenarios, draws = (cube[name].to_numpy() for name in ("site", "scenario", "draw"))
     photos, pictures = cube["photo"].to_numpy(), cube["picture"].to_numpy()
     for i, j, k in np.argwhere(drawn):
@@ -188,11 +211,12 @@ def pairs_from_cube(cube: Any, folder: str | Path) -> Pairs:
             labels.append(f"{sites[i]}/{scenarios[j]}/{draws[k]}")
             real.append(folder / str(photos[i]))
             generated.append(folder / str(pictures[i, j, k]))
+            groups.append(str(sites[i]))
     if not labels:
         raise InputError(
             "The cube has no landscape beside a photo; PSS needs sites with photos that were drawn."
         )
-    return Pairs(tuple(labels), tuple(real), tuple(generated))
+    return Pairs(tuple(labels), tuple(real), tuple(generated), tuple(groups))
 
 
 def _placed(cell: Any, root: str | Path | None) -> Any:

@@ -76,6 +76,26 @@ class PSSResult:
         """
         return {metric: _mean(values) for metric, values in self.values.items()}
 
+    def summary(self) -> dict[str, Any]:
+        """All but the single pairs as plain values, ready for JSON.
+
+        Returns
+        -------
+        dict
+            As `to_dict`, without ``per_pair``.
+        """
+        return {
+            "pairs": len(self.labels),
+            "mean": {metric: _or_none(value) for metric, value in self.mean.items()},
+            "interval": {metric: [_or_none(end) for end in ends] for metric, ends in self.interval.items()},
+            "floor": {metric: _or_none(value) for metric, value in self.floor.items()},
+            "higher_is_better": {metric: METRICS[metric].higher_is_better for metric in self.values},
+            "judges": dict(self.judges),
+            "perception_scale": self.perception_scale,
+            "outside": int(self.outside.sum()),
+            "failed": dict(self.failed),
+        }
+
     def to_dict(self) -> dict[str, Any]:
         """Everything as plain values, ready for JSON.
 
@@ -93,18 +113,7 @@ class PSSResult:
             }
             for row, label in enumerate(self.labels)
         ]
-        return {
-            "pairs": len(self.labels),
-            "mean": {metric: _or_none(value) for metric, value in self.mean.items()},
-            "interval": {metric: [_or_none(end) for end in ends] for metric, ends in self.interval.items()},
-            "floor": {metric: _or_none(value) for metric, value in self.floor.items()},
-            "higher_is_better": {metric: METRICS[metric].higher_is_better for metric in self.values},
-            "judges": dict(self.judges),
-            "perception_scale": self.perception_scale,
-            "outside": int(self.outside.sum()),
-            "failed": dict(self.failed),
-            "per_pair": per_pair,
-        }
+        return {**self.summary(), "per_pair": per_pair}
 
     def to_frame(self) -> pd.DataFrame:
         """One row per pair.
@@ -148,8 +157,7 @@ class PSSResult:
             self.to_frame().to_csv(path)
         else:
             table = pa.Table.from_pandas(self.to_frame())
-            about = {key: value for key, value in self.to_dict().items() if key != "per_pair"}
-            noted = {**(table.schema.metadata or {}), b"soundit_geo": json.dumps(about).encode()}
+            noted = {**(table.schema.metadata or {}), b"soundit_geo": json.dumps(self.summary()).encode()}
             pq.write_table(table.replace_schema_metadata(noted), path)
         return path
 
@@ -250,7 +258,7 @@ def compare(real: Scores, generated: Scores) -> dict[str, NDArray[np.float64]]:
     }
 
 
-def floor(real: Scores, generated: Scores, *, seed: int = 0) -> dict[str, float]:
+def floor(real: Scores, generated: Scores, *, seed: int = 0, groups: Sequence[str] = ()) -> dict[str, float]:
     """Mean PSS of wrong pairs.
 
     Parameters
@@ -259,6 +267,8 @@ def floor(real: Scores, generated: Scores, *, seed: int = 0) -> dict[str, float]
         Of B pictures each, row to row.
     seed : int
         Chooses the derangements: cyclic shifts of one random order, of which up to 64 are averaged.
+    groups : sequence of str, optional
+        The place of each row: rows of one place are no wrong pair.
 
     Returns
     -------
@@ -267,23 +277,32 @@ def floor(real: Scores, generated: Scores, *, seed: int = 0) -> dict[str, float]
     """
     count = len(real.outside)
     order = np.random.default_rng(seed).permutation(count)
+    place = np.unique(np.array(groups), return_inverse=True)[1] if groups else np.arange(count)
     parts: dict[str, list[NDArray[np.float64]]] = {metric: [] for metric in METRICS}
     for shift in range(1, min(count, _SHUFFLES + 1)):
-        wrong = compare(rows_of(real, order), rows_of(generated, np.roll(order, shift)))
+        other = np.roll(order, shift)
+        apart = place[order] != place[other]
+        wrong = compare(rows_of(real, order[apart]), rows_of(generated, other[apart]))
         for metric, values in wrong.items():
             parts[metric].append(values)
     return {metric: _mean(np.concatenate(values)) if values else math.nan for metric, values in parts.items()}
 
 
 def interval_of_mean(
-    values: NDArray[np.float64], *, confidence: float = _CONFIDENCE, seed: int = 0
+    values: NDArray[np.float64],
+    *,
+    groups: Sequence[str] = (),
+    confidence: float = _CONFIDENCE,
+    seed: int = 0,
 ) -> tuple[float, float]:
-    """Bootstrap interval of a mean: percentiles of the means of 2,000 resamples of the pairs.
+    """Bootstrap interval of a mean: percentiles of the means of 2,000 resamples of the places.
 
     Parameters
     ----------
     values : numpy.ndarray
         (B,) one value per pair; NaN is left out.
+    groups : sequence of str, optional
+        The place of each pair; by default every pair is a place of its own.
     confidence : float
         Between 0 and 1.
     seed : int
@@ -292,18 +311,27 @@ def interval_of_mean(
     Returns
     -------
     tuple of float
-        Lower and upper end; NaN with fewer than two values. With few pairs it is too narrow, as every bootstrap is.
+        Lower and upper end; NaN with fewer than two places. With few places it is too narrow, as every bootstrap is.
     """
-    known = values[~np.isnan(values)]
-    if len(known) < 2:
+    known = ~np.isnan(values)
+    place = np.unique(np.array(groups)[known], return_inverse=True)[1] if groups else np.arange(known.sum())
+    count = np.bincount(place)
+    if len(count) < 2:
         return math.nan, math.nan
+    total = np.bincount(place, weights=values[known])
+
+    def mean(totals: Any, counts: Any, axis: int = -1) -> Any:
+        return totals.sum(axis=axis) / counts.sum(axis=axis)
+
     found = bootstrap(
-        (known,),
-        np.mean,
+        (total, count),
+        mean,
+        paired=True,
+        vectorized=True,
         confidence_level=confidence,
         n_resamples=_RESAMPLES,
         method="percentile",
-        batch=max(1, 2_000_000 // len(known)),
+        batch=max(1, 1_000_000 // len(count)),
         rng=np.random.default_rng(seed),
     )
     return float(found.confidence_interval.low), float(found.confidence_interval.high)

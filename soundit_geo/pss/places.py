@@ -7,7 +7,6 @@ github.com/CSAILVision/places365. They are PyTorch 0.2 checkpoints, written by P
 from __future__ import annotations
 
 import pickle
-from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
@@ -18,11 +17,12 @@ from torchvision.models.resnet import BasicBlock, Bottleneck, ResNet
 
 from soundit_geo.classes import INDOOR
 from soundit_geo.errors import InputError, WeightsError
-from soundit_geo.pss.published import PublishedJudge, Squash, lay_in, name_of, read_weights
+from soundit_geo.pss.published import PublishedJudge, Squash, file_of_weights, lay_in, name_of, read_weights
 from soundit_geo.pss.scenes import PLACES, RANKS, Scenes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+    from pathlib import Path
 
     from soundit_geo.pss.pictures import Picture
 
@@ -138,7 +138,7 @@ class PlacesJudge(PublishedJudge):
         given = read_weights(path)
         if network is None:
             network = "resnet50" if "layer1.0.conv3.weight" in given else "wideresnet18"
-            said = _architecture(Path(path))
+            said = _architecture(file_of_weights(path))
             if said not in {None, network}:
                 raise WeightsError(f"{path} holds a {said}; this judge knows {', '.join(NETWORKS)}.")
         if network not in NETWORKS:

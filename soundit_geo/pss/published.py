@@ -241,15 +241,36 @@ def read_weights(path: str | Path) -> dict[str, Tensor]:
     WeightsError
         If it is damaged, holds more than tensors, or the folder holds no or several files of weights.
     """
+    return load_state_dict(file_of_weights(path))
+
+
+def file_of_weights(path: str | Path) -> Path:
+    """The file itself, or the one file of weights in a folder.
+
+    Parameters
+    ----------
+    path : str or pathlib.Path
+        File or folder.
+
+    Returns
+    -------
+    pathlib.Path
+        The file.
+
+    Raises
+    ------
+    WeightsError
+        If the folder holds no or several files of weights.
+    """
     path = Path(path)
-    if path.is_dir():
-        found = [file for file in sorted(path.iterdir()) if file.suffix in SUFFIXES]
-        if len(found) != 1:
-            raise WeightsError(
-                f"{path} holds {len(found)} files of weights ({', '.join(SUFFIXES)}); name one file."
-            )
-        path = found[0]
-    return load_state_dict(path)
+    if not path.is_dir():
+        return path
+    found = [file for file in sorted(path.iterdir()) if file.suffix in SUFFIXES]
+    if len(found) != 1:
+        raise WeightsError(
+            f"{path} holds {len(found)} files of weights ({', '.join(SUFFIXES)}); name one file."
+        )
+    return found[0]
 
 
 SUFFIXES: tuple[str, ...] = (".safetensors", ".pth", ".pt", ".tar", ".bin")
