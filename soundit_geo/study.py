@@ -29,6 +29,7 @@ from soundit_geo import (
     __version__,
     accessors,  # noqa: F401 - registers cube.soundit
 )
+from soundit_geo.classes import PERCEPTIONS
 from soundit_geo.cube import DONE, FAILED, new_cube, open_cube, save_cube, write_cells
 from soundit_geo.errors import (
     AudioError,
@@ -302,9 +303,16 @@ class Study:
         diffusers_logging.disable_progress_bar()  # the study has one of its own
         diffusers_logging.set_verbosity_error()
         device = self.device or ("cuda" if torch.cuda.is_available() else "cpu")
+        judges = load_judges(self.judges, device)
+        scored = getattr(judges.perception, "qualities", PERCEPTIONS) if judges.perception else ()
+        absent = [name for name in PERCEPTIONS if name not in scored]
+        if absent:  # before anything is drawn: a cube's cell is done when its perception is known
+            raise InputError(
+                f"The judges {str(self.judges)!r} do not score {', '.join(absent)}; a study needs all six perceptions."
+            )
         pipeline = SounDiTPipeline.from_pretrained(self.model).to(device)
         pipeline.set_progress_bar_config(disable=True)
-        return pipeline, load_judges(self.judges, device)
+        return pipeline, judges
 
     # ------------------------------------------------------------------- a block
     def _run_block(

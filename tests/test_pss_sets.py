@@ -149,3 +149,10 @@ def test_a_device_moves_what_is_given(wide):
     judges = load_judges("synthetic-city", "cpu", scenes=scenes)
     assert judges.scenes.device == torch.device("cpu")
     assert judges.elements.device == torch.device("cpu")
+
+
+def test_no_judge_at_all_and_a_device_that_is_not_there_are_refused():
+    with pytest.raises(InputError, match="No level"):
+        load_judges("elements=none")
+    with pytest.raises(InputError, match="cudaa"):
+        load_judges("synthetic-city", "cudaa")

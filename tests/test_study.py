@@ -158,6 +158,13 @@ def test_numbers_out_of_range_are_refused(city, tmp_path, change):
         sg.Study(city, out=tmp_path, **{**SETTINGS, **change})
 
 
+def test_judges_that_do_not_score_all_six_perceptions_are_refused_before_drawing(city, tmp_path):
+    study = sg.Study(city, out=tmp_path / "s", **{**SETTINGS, "judges": "synthetic-city,perception=none"})
+    with pytest.raises(InputError, match="all six perceptions"):
+        study.run(progress=False)
+    assert not pictures(tmp_path)
+
+
 def test_no_sites_no_study(city, tmp_path):
     with pytest.raises(SitesError, match="no sites"):
         sg.Study(sg.read_sites(city).iloc[:0], out=tmp_path)

@@ -279,6 +279,9 @@ def load_judges(
     if name_or_path is None and not given:
         raise InputError(f"Name a set of judges, such as {', '.join(_sets())}, or a judge for a level.")
     chosen = {**(_of_set(name_or_path, given) if name_or_path is not None else {}), **given}
+    if all(chosen.get(level) is None for level in LEVELS):
+        raise InputError(f"No level has a judge; name one for {', '.join(LEVELS)}.")
+    _check_device(device)
     _refuse_absent(chosen)
     loaded: dict[str, Any] = {}
     for level in LEVELS:
@@ -289,6 +292,15 @@ def load_judges(
             choice = choice.to(device)
         loaded[level] = choice
     return Judges(**loaded)
+
+
+def _check_device(device: str | torch.device | None) -> None:
+    import torch
+
+    try:
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:  # no such name, or no such card
+        raise InputError(f"Device {str(device)!r} is not there: {str(error).splitlines()[0]}") from error
 
 
 def _sets() -> list[str]:
