@@ -1,0 +1,5 @@
+"""`python -m soundit_geo.cli`."""
+
+from soundit_geo.cli import main
+
+main()
