@@ -13,7 +13,7 @@ Every module starts as nothing: its gate is zero, so that a fresh SounDiT on DiT
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 import torch
@@ -271,6 +271,10 @@ class Heard:
         (B, h, L, D/h), V; folded: (B, h·L, D), γ V W_O.
     gate : torch.Tensor or None
         (B, 1, 1), γ; None where it is folded into `value`.
+    rows : torch.Tensor or None
+        The rows that all of the above are about, where the others hear a constant; None = all rows.
+    constant : torch.Tensor or None
+        (B, 1, D), what the experts add where all tokens of a soundscape are equal, 0 in `rows`.
     """
 
     offset: Tensor
@@ -278,6 +282,8 @@ class Heard:
     key: Tensor
     value: Tensor
     gate: Tensor | None
+    rows: Tensor | None = None
+    constant: Tensor | None = None
 
 
 class SoundscapeExperts(nn.Module):
@@ -373,8 +379,18 @@ class SoundscapeExperts(nn.Module):
         Returns
         -------
         Heard
-            Folded or not, see `folds`.
+            Folded or not, see `folds`. Where nothing is learned, rows whose tokens are all equal, such as those of
+            a missing soundscape, are reduced to what every expert then answers: γ V W_O, whatever is asked.
         """
+        even = (tokens == tokens[:, :1]).flatten(1).all(dim=1)                              # (B,)
+        if torch.is_grad_enabled() or not even.any():
+            return self._prepare(tokens, summary)
+        answer = self.output(self.value(tokens[:, :1]))                                     # (B, 1, D)
+        constant = answer * torch.tanh(self.gate(summary))[:, None] * even[:, None, None]   # (B, 1, D)
+        rows = (~even).nonzero()[:, 0]
+        return replace(self._prepare(tokens[rows], summary[rows]), rows=rows, constant=constant)
+
+    def _prepare(self, tokens: Tensor, summary: Tensor) -> Heard:
         offset, slope = self.router.prepare(summary)
         gate = torch.tanh(self.gate(summary))[:, None]                                      # (B, 1, 1)
         key = self._heads(self.key(tokens)) * (self.key.out_features // self.heads) ** -0.5  # (B, h, L, D/h)
@@ -404,6 +420,15 @@ class SoundscapeExperts(nn.Module):
         torch.Tensor
             (B, N, D).
         """
+        if heard.rows is None or heard.constant is None:
+            return self._listen(x, heard, time)
+        listened = x + heard.constant                                                       # (B, N, D)
+        if len(heard.rows):
+            when = time if len(time) == 1 else time[heard.rows]
+            listened[heard.rows] = self._listen(x[heard.rows], heard, when)
+        return listened
+
+    def _listen(self, x: Tensor, heard: Heard, time: Tensor) -> Tensor:
         chosen, share = self.router(heard.offset, heard.slope, time)                        # (B, k), (B, k)
         down = self.down.transpose(0, 1)[:, chosen].flatten(2).transpose(0, 1)              # (B, D, k·rank)
         query = (self.norm(x) @ down).unflatten(-1, (chosen.shape[1], -1)).transpose(1, 2)  # (B, k, N, rank)
