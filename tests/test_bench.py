@@ -3,12 +3,13 @@
 import json
 import shlex
 
+import numpy as np
 import pytest
 from typer.testing import CliRunner
 
 from soundit_geo.cli import app
 from soundit_geo.errors import InputError
-from soundit_geo.lab import bench
+from soundit_geo.lab import bench, bench_scoring
 
 
 def test_rounds_are_interleaved_and_no_contestant_always_goes_first():
@@ -69,3 +70,32 @@ def test_sizes_add_up():
 def test_an_unknown_precision_is_refused():
     with pytest.raises(InputError, match="bfloat16"):
         bench.precision("float8")
+
+
+@pytest.mark.slow
+def test_the_plain_loop_sees_the_same_elements_as_the_judges(tmp_path):
+    judges, networks = bench_scoring._networks("segformer-b0")
+    files = bench_scoring._pictures(tmp_path, 2, (512, 512))  # of the network's own size: nothing is resized
+    counts = bench_scoring._plain(files, networks[:1])
+    shares = judges.elements.judge(files).share
+    np.testing.assert_allclose(shares, np.stack(counts) / 512**2, atol=2e-3)
+
+
+@pytest.mark.slow
+def test_the_scoring_bench_prints_pictures_per_second():
+    command = "bench scoring --pictures 2 --width 64 --rounds 1"
+    result = CliRunner().invoke(app, shlex.split(command))
+    assert result.exit_code == 0, result.output
+    said = json.loads(result.stdout)
+    assert set(said["pictures per second"]) == {"soundit-geo", "plain loop"}
+    assert min(said["pictures per second"].values()) > 0
+    assert "no element network 'x'" in str(
+        CliRunner().invoke(app, ["bench", "scoring", "--elements", "x"]).exception
+    )
+
+
+def test_memory_of_a_scoring_run_is_told():
+    result = CliRunner().invoke(app, shlex.split("bench scoring --memory 40"))
+    assert result.exit_code == 0, result.output
+    peaks = json.loads(result.stdout)["peak in megabytes"]
+    assert peaks["at the end"] >= peaks["after a tenth"] > 0

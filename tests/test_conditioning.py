@@ -197,7 +197,9 @@ def test_experts_are_a_loop_over_all_of_them(reading, fold, s, even):
         (batch, s["summary_dim"]),
         (batch, width),
     )
-    missing = [row for row in even if row < batch]  # a missing soundscape is the same null token again and again
+    missing = [
+        row for row in even if row < batch
+    ]  # a missing soundscape is the same null token again and again
     tokens[missing] = tokens[missing, :1]
     with torch.no_grad():
         heard = experts.prepare(tokens, summary)

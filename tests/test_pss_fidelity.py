@@ -8,10 +8,12 @@ from scipy.linalg import sqrtm
 
 from soundit_geo.errors import InputError
 from soundit_geo.pss.fidelity import (
+    MEASURES,
     audio_image_similarity,
     frechet_distance,
     image_image_similarity,
     kernel_distance,
+    similarity_floor,
 )
 
 
@@ -168,3 +170,47 @@ def test_kernel_distance_refuses_what_is_no_distribution():
     with pytest.raises(InputError, match="at least two"):
         kernel_distance(np.zeros((1, 3)), np.zeros((4, 3)))
     assert np.isnan(kernel_distance(np.full((2, 3), np.nan), np.zeros((4, 3))))
+
+
+@pytest.mark.parametrize("groups", [(), ("x", "x", "y", "z", "z", "z", "u")])
+def test_the_floor_is_the_mean_over_every_wrong_pair(groups):
+    rng = np.random.default_rng(7)
+    a = rng.normal(size=(7, 4))
+    b = a + rng.normal(size=(7, 4))
+    b[5] = b[1]  # a tie
+    cosine = [[q @ x / np.linalg.norm(q) / np.linalg.norm(x) for x in b] for q in a]
+    own, rates = [], []
+    for i, row in enumerate(cosine):
+        for j, value in enumerate(row):
+            if i != j and not (groups and groups[i] == groups[j]):
+                others = [row[k] for k in range(7) if k != j]
+                own.append(value)
+                rates.append(
+                    np.mean(
+                        [1.0 if value > o + 1e-9 else 0.5 if abs(value - o) <= 1e-9 else 0.0 for o in others]
+                    )
+                )
+    assert similarity_floor(a, b, form="cosine", groups=groups) == pytest.approx(np.mean(own))
+    assert similarity_floor(a, b, groups=groups) == pytest.approx(np.mean(rates))
+
+
+def test_right_and_wrong_pairs_share_out_the_wins():
+    rng = np.random.default_rng(8)
+    for count in (2, 5, 40):
+        a, b = rng.normal(size=(2, count, 6))
+        mean = audio_image_similarity(a, b).mean()
+        assert similarity_floor(a, b) == pytest.approx((count / 2 - mean) / (count - 1))
+
+
+def test_a_floor_needs_a_wrong_pair_and_passes_over_unknown_rows():
+    a, b = np.random.default_rng(9).normal(size=(2, 6, 4))
+    assert np.isnan(similarity_floor(a, b, groups=["one"] * 6))
+    assert np.isnan(similarity_floor(a[:1], b[:1]))
+    holed = a.copy()
+    holed[4] = np.nan
+    rest = [0, 1, 2, 3, 5]
+    assert similarity_floor(holed, b) == pytest.approx(similarity_floor(a[rest], b[rest]))
+
+
+def test_every_measure_says_which_way_is_better():
+    assert {name for name, about in MEASURES.items() if not about.higher_is_better} == {"fid", "kid"}

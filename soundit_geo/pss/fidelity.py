@@ -1,22 +1,45 @@
-"""Fidelity: FID, and the similarities of sound to picture (AIS) and picture to picture (IIS).
+"""Fidelity: FID and KID, and the similarities of sound to picture (AIS) and picture to picture (IIS).
 
 Pure functions over features and embeddings that were computed before, by whichever network; name that
-network beside the number.
+network beside the number. `soundit_geo.evaluation` computes both and calls these.
 """
 
 from __future__ import annotations
 
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import numpy as np
+from scipy.stats import rankdata
 
 from soundit_geo.errors import InputError
+from soundit_geo.pss.similarity import Metric
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from numpy.typing import ArrayLike, NDArray
 
 Form: TypeAlias = Literal["win_rate", "cosine"]
 """The two public variants of AIS and IIS."""
+
+MEASURES: Mapping[str, Metric] = MappingProxyType(
+    {
+        "fid": Metric("FID", higher_is_better=False, unit="squared distance", low=0.0, high=float("inf")),
+        "kid": Metric(
+            "KID, unbiased",
+            higher_is_better=False,
+            unit="squared distance",
+            low=-float("inf"),
+            high=float("inf"),
+        ),
+        "ais_win_rate": Metric("AIS, win rate", higher_is_better=True, unit="share", low=0.0, high=1.0),
+        "ais_cosine": Metric("AIS, cosine", higher_is_better=True, unit="cosine", low=-1.0, high=1.0),
+        "iis_win_rate": Metric("IIS, win rate", higher_is_better=True, unit="share", low=0.0, high=1.0),
+        "iis_cosine": Metric("IIS, cosine", higher_is_better=True, unit="cosine", low=-1.0, high=1.0),
+    }
+)
+"""Direction, unit and range of each measure, by its name in results."""
 
 _TIE = 1e-9  # cosines closer than this are equal: the rounding of a product of two long vectors
 _ROWS = 1024  # rows of the similarity matrix in memory at a time
@@ -147,6 +170,46 @@ def image_image_similarity(
     return _similarity(real, generated, form)
 
 
+def similarity_floor(
+    queries: ArrayLike, items: ArrayLike, *, form: Form = "win_rate", groups: Sequence[str] = ()
+) -> float:
+    """AIS or IIS of wrong pairs: what a generator that ignored its input would get.
+
+    Parameters
+    ----------
+    queries : array_like
+        (B, d) embeddings of the recordings, or of the real pictures; rows with NaN are left out.
+    items : array_like
+        (B, d) embeddings of the generated pictures.
+    form : {"win_rate", "cosine"}
+        As for `audio_image_similarity`.
+    groups : sequence of str, optional
+        The place of each row: rows of one place are no wrong pair.
+
+    Returns
+    -------
+    float
+        Mean over every wrong pair, each once; NaN where there is none. Without ties and groups that of the win rate is
+        ``(B / 2 - mean win rate) / (B - 1)``: near 0.5 with many pairs, lower with few.
+
+    Raises
+    ------
+    InputError
+        If the shapes differ or the form is unknown.
+    """
+    q, x = _unit_rows(queries, items, form)
+    place = np.unique(np.array(groups), return_inverse=True)[1] if groups else np.arange(len(q))
+    known = ~np.isnan(q + x).any(axis=1)
+    cosine = q[known] @ x[known].T
+    wrong = place[known][:, None] != place[known]
+    if not wrong.any():
+        return float("nan")
+    if form == "cosine":
+        return float(cosine[wrong].mean())
+    rank = rankdata(np.round(cosine, 9), axis=1)  # 1 is the least similar; ties share their mean
+    return float(((rank - 1.0) / (len(cosine) - 1))[wrong].mean())
+
+
 def _feature_pair(
     features_a: ArrayLike, features_b: ArrayLike
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -178,7 +241,9 @@ def _covariance_root(features: NDArray[np.float64]) -> NDArray[np.float64]:
     return centred if len(centred) <= centred.shape[1] else np.linalg.qr(centred).R
 
 
-def _similarity(queries: ArrayLike, items: ArrayLike, form: Form) -> NDArray[np.float64]:
+def _unit_rows(
+    queries: ArrayLike, items: ArrayLike, form: Form
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     q = np.asarray(queries, dtype=np.float64)
     x = np.asarray(items, dtype=np.float64)
     if q.shape != x.shape or q.ndim != 2 or 0 in q.shape:
@@ -190,6 +255,11 @@ def _similarity(queries: ArrayLike, items: ArrayLike, form: Form) -> NDArray[np.
     with np.errstate(invalid="ignore", divide="ignore"):
         q = q / np.linalg.norm(q, axis=1, keepdims=True)
         x = x / np.linalg.norm(x, axis=1, keepdims=True)
+    return q, x
+
+
+def _similarity(queries: ArrayLike, items: ArrayLike, form: Form) -> NDArray[np.float64]:
+    q, x = _unit_rows(queries, items, form)
     own = (q * x).sum(1)
     if form == "cosine":
         return own

@@ -281,7 +281,7 @@ def load_judges(
     chosen = {**(_of_set(name_or_path, given) if name_or_path is not None else {}), **given}
     if all(chosen.get(level) is None for level in LEVELS):
         raise InputError(f"No level has a judge; name one for {', '.join(LEVELS)}.")
-    _check_device(device)
+    check_device(device)
     _refuse_absent(chosen)
     loaded: dict[str, Any] = {}
     for level in LEVELS:
@@ -294,7 +294,19 @@ def load_judges(
     return Judges(**loaded)
 
 
-def _check_device(device: str | torch.device | None) -> None:
+def check_device(device: str | torch.device | None) -> None:
+    """Refuse a device that is not there.
+
+    Parameters
+    ----------
+    device : str or torch.device, optional
+        Such as ``"cuda"``.
+
+    Raises
+    ------
+    InputError
+        If PyTorch does not know it, or this machine has none.
+    """
     import torch
 
     try:

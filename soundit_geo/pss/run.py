@@ -238,8 +238,8 @@ def _warn(outside: int, count: int, judges: Judges) -> None:
         f"{level} ({name}, world: {judges.worlds[level]})" for level, name in judges.names.items()
     )
     warnings.warn(
-        f"In {outside} of {count} pairs a picture lies outside the world of these judges: {who}. Their scores carry no "
-        "evidence. Use judges trained on such pictures.",
+        f"In {outside} of {count} pairs a picture lies outside the world of one of these judges: {who}. Its scores "
+        "carry no evidence there. Use judges trained on such pictures.",
         OutsideWorldWarning,
         stacklevel=3,
     )

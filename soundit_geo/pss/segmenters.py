@@ -143,9 +143,13 @@ class SegmentationJudge(PublishedJudge):
         for shape in {tuple(pixels.shape) for pixels in prepared}:
             rows = [row for row, pixels in enumerate(prepared) if tuple(pixels.shape) == shape]
             logits = self.network(self._laid_out(torch.stack([prepared[row] for row in rows])))
-            for row, planes in zip(rows, logits, strict=True):  # one by one: enlarged logits are large
-                enlarged = interpolate(planes[None].float(), shape[1:], mode="bilinear", align_corners=False)
-                labels[row] = enlarged[0].argmax(0)
+            logits = logits.float().contiguous(
+                memory_format=torch.channels_last
+            )  # argmax is thrice as fast there
+            for number, row in enumerate(rows):  # one by one: enlarged logits are large
+                planes = logits[number : number + 1]
+                enlarged = interpolate(planes, shape[1:], mode="bilinear", align_corners=False)
+                labels[row] = enlarged.argmax(1)[0]
         return labels
 
 
