@@ -172,11 +172,13 @@ def test_kill_9_while_writing_leaves_a_readable_store_whose_done_cells_are_right
                     block["element_share"][k] = (start + k) / 40
                 block["status"][:] = cubes.DONE
                 cubes.write_cells(path, block[["perception", "element_share", "status", "message"]])
+                print("block", flush=True)
     """)
     seen = 0
     for wait in (0.03, 0.13, 0.31):
         process = subprocess.Popen([sys.executable, "-c", script, str(path)], stdout=subprocess.PIPE)
         assert process.stdout.readline() == b"ready\n"
+        assert process.stdout.readline() == b"block\n"
         time.sleep(wait)
         os.kill(process.pid, signal.SIGKILL)
         process.wait()
