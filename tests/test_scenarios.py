@@ -1,18 +1,13 @@
-"""Laws of scenarios: which prompt a site gets, and differences that are paired over draws."""
+"""Laws of scenarios: how they are written, and which prompt a site gets."""
 
 from __future__ import annotations
 
-import numpy as np
-import pandas as pd
 import pytest
 import shapely
-import xarray as xr
-from fake_study import fake_cube, fake_sites
+from fake_study import fake_sites
 
-from soundit_geo import cube as cubes
-from soundit_geo.classes import PERCEPTIONS
 from soundit_geo.errors import CRSError, ScenarioError, SitesError
-from soundit_geo.scenarios import AS_RECORDED, Scenario, as_scenarios, difference, parse_scenario, prompts_for
+from soundit_geo.scenarios import AS_RECORDED, Scenario, as_scenarios, parse_scenario, prompts_for
 
 
 def test_a_scenario_is_read_from_name_and_prompt():
@@ -66,53 +61,73 @@ def test_outside_its_area_a_scenario_leaves_the_base_scenario(tmp_path):
         prompts_for(sites.set_crs(None, allow_override=True), [Scenario("plaza", "a plaza", area)])
 
 
-def test_the_difference_equals_the_one_that_pandas_computes_by_hand(tmp_path):
-    cube = fake_cube(tmp_path, draws=4, failed=["site 03"])
-    cube["status"][5, 1, 2] = cubes.FAILED  # one draw of one scenario: it leaves no pair
-    cube["status"][6, 0, 1:] = cubes.PENDING  # one pair is left
-    found = difference(cube, "plaza", AS_RECORDED)
-    long = cube[["perception", "status"]].to_dataframe().reset_index()
-    long = long[long["status"] == cubes.DONE]
-    wide = (
-        long.pivot_table(index=["site", "percept", "draw"], columns="scenario", values="perception")
-        .dropna()
-        .astype(float)
-    )
-    change = (wide["plaza"] - wide[AS_RECORDED]).groupby(["site", "percept"])
-    expected = pd.DataFrame({"mean": change.mean(), "se": change.sem(), "n": change.size()})
-    for site in cube["site"].to_numpy():
-        one = found.sel(site=site)
-        for name in PERCEPTIONS:
-            if (site, name) not in expected.index:
-                assert site == "site 03"
-                assert np.isnan(one["perception"].sel(percept=name))
-                assert one["draws"] == 0
-                continue
-            row = expected.loc[(site, name)]
-            assert one["perception"].sel(percept=name).item() == pytest.approx(row["mean"], abs=1e-6)
-            assert one["perception_se"].sel(percept=name).item() == pytest.approx(
-                row["se"], abs=1e-6, nan_ok=True
-            )
-            assert one["draws"].item() == row["n"]
-    assert np.isnan(found["perception_se"].sel(site="site 06")).all()
-    assert found.xindexes["geometry"].crs == "EPSG:4326"
-    assert found.attrs["difference"] == "plaza minus as recorded"
+def test_a_column_gives_each_site_its_own_words_and_an_empty_cell_the_sound_alone(tmp_path):
+    sites = fake_sites(["a", "b", "c"], tmp_path)
+    sites["inferred"] = ["a street", None, " a park "]
+    sites["floor"] = [1, 2, 3]
+    table = prompts_for(sites, ["x=@inferred", Scenario("y", "@floor")])
+    assert table["x"].tolist() == ["a street", "", "a park"]
+    assert table["y"].tolist() == ["1", "2", "3"]
+    with pytest.raises(ScenarioError, match=r"'z'.*'words'.*audio, geometry, inferred, floor"):
+        prompts_for(sites, {"z": "@words"})
+    with pytest.raises(ScenarioError, match="column"):
+        Scenario("z", "@ ")
 
 
-def test_one_draw_gives_a_mean_but_no_standard_error(tmp_path):
-    found = difference(fake_cube(tmp_path, draws=1), "plaza", AS_RECORDED)
-    assert np.isfinite(found["perception"]).all()
-    assert np.isnan(found["perception_se"]).all()
+def test_outside_its_area_a_scenario_leaves_the_base_that_it_names(tmp_path):
+    sites = fake_sites(["in", "out"], tmp_path)
+    sites["scene"] = ["street", "park"]
+    area = sites.geometry.iloc[0].buffer(1e-4)
+    trees = Scenario("trees", "trees")
+    scenarios = [
+        Scenario("plaza", "a plaza", area, base="trees"),
+        trees,
+        Scenario("market", "stalls", area, "plaza"),
+    ]
+    table = prompts_for(sites, scenarios)
+    assert table["plaza"].tolist() == ["a plaza", "trees"]
+    assert table["market"].tolist() == ["stalls", "trees"]
+    nested = Scenario("two", "b", area, Scenario("two", "a", sites.geometry.iloc[1].buffer(1e-4)))
+    assert prompts_for(sites, [nested])["two"].tolist() == ["b", "a"]
+    mine = Scenario(AS_RECORDED, "dusk", area)
+    assert prompts_for(sites, [mine, Scenario("plaza", "p", sites.geometry.iloc[1].buffer(1e-4))]).loc[
+        "in"
+    ].tolist() == [
+        "dusk",
+        "dusk",
+    ]
+    assert prompts_for(sites, [mine]).loc["out"].tolist() == ["park"]
 
 
-def test_a_difference_turns_its_sign_with_its_order_and_is_nothing_with_itself(tmp_path):
-    cube = fake_cube(tmp_path)
-    one, other = difference(cube, "plaza", AS_RECORDED), difference(cube, AS_RECORDED, "plaza")
-    xr.testing.assert_allclose(one["element_share"], -other["element_share"])
-    xr.testing.assert_allclose(one["perception_se"], other["perception_se"])
-    assert (difference(cube, "plaza", "plaza")["perception"] == 0).all()
+def test_a_base_that_is_absent_or_comes_back_to_itself_is_refused(tmp_path):
+    sites = fake_sites(["a"], tmp_path)
+    area = shapely.box(-1, -1, 1, 1)
+    with pytest.raises(ScenarioError, match="none of the scenarios: 'plaza'"):
+        prompts_for(sites, [Scenario("plaza", "p", area, "forest")])
+    for ring in (["x", "y"], ["x", "y", "z"], ["x"]):
+        round_trip = [
+            Scenario(name, "p", area, follower)
+            for name, follower in zip(ring, ring[1:] + ring[:1], strict=True)
+        ]
+        with pytest.raises(ScenarioError, match=r"x.* over .*x"):
+            prompts_for(sites, round_trip)
+    with pytest.raises(ScenarioError, match="no area"):
+        Scenario("plaza", "p", base="trees")
 
 
-def test_an_unknown_scenario_names_those_that_are_known(tmp_path):
-    with pytest.raises(ScenarioError, match="'as recorded', 'plaza'"):
-        difference(fake_cube(tmp_path), "plaza", "forest")
+def test_an_area_off_the_globe_or_across_its_edge_is_refused():
+    for area, word in (
+        (shapely.box(500000, 0, 500100, 100), "degrees"),
+        (shapely.box(-179, -10, 179, 10), "antimeridian"),
+        (shapely.Polygon(), "empty"),
+        (shapely.Polygon([(0, 0), (1, 1), (1, 0), (0, 1)]), "not valid"),
+    ):
+        with pytest.raises(ScenarioError, match=word):
+            Scenario("a", "b", area)
+    far = shapely.MultiPolygon([shapely.box(-120, 0, -119, 1), shapely.box(140, 0, 141, 1)])
+    assert Scenario("a", "b", far).area is far
+
+
+def test_one_text_is_no_list_of_scenarios():
+    with pytest.raises(ScenarioError, match="one text"):
+        as_scenarios("plaza=a plaza")

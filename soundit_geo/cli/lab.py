@@ -1,0 +1,53 @@
+"""Commands that check claims: on simulated truth, and on the synthetic city; each prints JSON."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from soundit_geo.cli.options import Draws, Quiet, Seed, Steps
+
+app = typer.Typer(
+    help="Check claims on simulated truth and on the synthetic city; prints JSON.", no_args_is_help=True
+)
+
+
+@app.command("coverage")
+def lab_coverage(
+    simulations: Annotated[int, typer.Option(min=1, help="Simulated studies of each kind.")] = 400,
+    sites: Annotated[int, typer.Option(min=6, help="Sites of a study.")] = 24,
+    draws: Annotated[int, typer.Option(min=2, help="Most draws of a site; it has 2 at least.")] = 6,
+    spread: Annotated[
+        float, typer.Option(min=0, help="How far sites' effects scatter; draws scatter by about 1.")
+    ] = 1.0,
+    seed: Seed = 0,
+) -> None:
+    """How often the intervals of differences hold a known effect, and how many discoveries are false."""
+    from soundit_geo.lab.coverage import coverage
+
+    print(json.dumps(coverage(simulations, sites=sites, draws=draws, spread=spread, seed=seed), indent=2))
+
+
+@app.command("infer-scenes")
+def lab_infer_scenes(
+    sites: Annotated[int, typer.Option(min=6, help="Sites of the synthetic city.")] = 36,
+    draws: Draws = 2,
+    seed: Seed = 7,
+    steps: Steps = 20,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="Folder to keep city and study in, and to go on with.")
+    ] = None,
+    quiet: Quiet = False,
+) -> None:
+    """Likeness to the photos (PSS) with given prompts, prompts inferred from the sound, and none."""
+    from soundit_geo.lab.inferred import measure_inferred
+
+    with tempfile.TemporaryDirectory() as folder:
+        found = measure_inferred(
+            out or Path(folder), sites, draws=draws, seed=seed, steps=steps, progress=not quiet
+        )
+    print(json.dumps(found, indent=2))
