@@ -5,32 +5,40 @@ from __future__ import annotations
 import io
 import re
 import time
+import urllib.parse
 
+import geopandas as gpd
 import numpy as np
+import pandas as pd
 import pytest
-from fake_study import fake_base, fake_cube, fake_sites
+import shapely
+import xarray as xr
+from fake_study import fake_base, fake_cube, fake_picture, fake_sites
+from hostile_text import HOSTILE
 from PIL import Image
-from test_maps import HOSTILE
 
 from soundit_geo import cube as cubes
-from soundit_geo.classes import PERCEPTIONS
+from soundit_geo.classes import PERCEPTIONS, PLACES365
+from soundit_geo.lab.bench_maps import made_up_cube
 from soundit_geo.maps import site_map
+from soundit_geo.pss.indicators import indicator
 from soundit_geo.scenarios import difference
 
 pytestmark = pytest.mark.browser
 
 VARIABLE, SCENARIO_A, SCENARIO_B = (
-    ".soundit-card > select",
+    '[aria-label="Variable"]',
     '[aria-label="Scenario A"]',
     '[aria-label="Scenario B"]',
 )
+RECORDED, PLAZA = "as recorded", "plaza"
 
 
 class Watch:
     """A page, and everything that it should not do."""
 
     def __init__(self, browser, **options):
-        self.context = browser.new_context(viewport={"width": 1440, "height": 900}, **options)
+        self.context = browser.new_context(**{"viewport": {"width": 1440, "height": 900}, **options})
         self.context.set_default_timeout(120_000)  # milliseconds; a busy machine
         self.page = self.context.new_page()
         self.errors, self.requests, self.dialogs = [], [], []
@@ -53,14 +61,13 @@ class Watch:
         dialog.dismiss()
 
     def open(self, folder, cube, **options):
-        site_map(cube, folder=folder, **options).save(str(folder / "map.html"))
-        self.page.goto((folder / "map.html").as_uri())
-        until(self.page, "window.soundit && soundit.apps.length === 1")
-        self.settle()
-        return self.page
+        site_map(cube, folder=folder, **options).save(folder / "map.html")
+        return self.go(folder / "map.html")
 
-    def settle(self):
-        self.page.wait_for_timeout(350)  # past Leaflet's zoom animation
+    def go(self, path, fragment=""):
+        self.page.goto(path.as_uri() + fragment)
+        until(self.page, "window.soundit && soundit.apps.length === 1")
+        return self.page
 
     def quiet(self):
         assert self.errors == []
@@ -81,18 +88,52 @@ def watch(chromium):
         one.context.close()
 
 
-def positions(page, second=False):
-    """Where each site is drawn on the screen, (site, 2) in pixels."""
-    which = "second" if second else "map"
-    found = page.evaluate(f"""() => {{
-        const app = soundit.apps[0], map = app.{which}, box = map.getContainer().getBoundingClientRect();
-        const radius = app.layers[{int(second)}].radius();
-        return [...app.lat].map((lat, i) => {{
-            const p = map.latLngToContainerPoint([lat, app.lon[i]]);
-            return [box.left + p.x + app.fan[i][0] * radius, box.top + p.y + app.fan[i][1] * radius];
-        }});
-    }}""")
-    return np.array(found, dtype=float)
+@pytest.fixture(scope="module")
+def study(tmp_path_factory):
+    """A study with all that a map can show: a failed site, photos, PSS, three draws, a surface."""
+    folder = tmp_path_factory.mktemp("study")
+    cube = fake_cube(folder, draws=3, failed=["site 03"])
+    fake_picture(np.random.default_rng(99), green=True, size=200).save(folder / "photo.png")
+    cube["photo"][:] = "photo.png"
+    rng = np.random.default_rng(5)
+    for name in ("pss_element", "pss_perception"):
+        cube[name][:] = np.where(
+            cube["status"] == cubes.DONE, rng.uniform(0.2, 0.9, cube[name].shape), np.nan
+        )
+    return folder, cube
+
+
+@pytest.fixture(scope="module")
+def surface():
+    """Two surfaces that lean to the east, as spatial.surface labels them."""
+    axis = np.linspace(-0.024, 0.024, 13)
+    values = 5 + 100 * np.tile(axis, (13, 1))
+    grid = xr.DataArray(values, coords={"lat": axis, "lon": axis}, dims=("lat", "lon"))
+    return [(grid + k).assign_coords(scenario=name) for k, name in enumerate((RECORDED, PLAZA))]
+
+
+@pytest.fixture(scope="module")
+def shared(chromium, study, surface):
+    one = Watch(chromium, accept_downloads=True)
+    folder, cube = study
+    one.open(folder, cube, base=fake_base(), surfaces={"lively": surface})
+    yield one
+    one.context.close()
+
+
+@pytest.fixture
+def page(shared):
+    """The one page of most tests, as it was when it was opened."""
+    shared.page.keyboard.press("Escape")
+    shared.page.mouse.move(5, 5)
+    shared.page.evaluate(
+        """() => { history.replaceState(null, "", location.pathname); const app = soundit.apps[0];
+        document.querySelectorAll(".soundit-window").forEach((node) => node.remove());
+        app.sharing.read(); app.setTheme(null); app.table.sort = {by: "name", down: false};
+        app.table.update(); app.fit(); }"""
+    )
+    yield shared.page
+    shared.quiet()
 
 
 def until(page, truth, seconds=60):
@@ -100,23 +141,42 @@ def until(page, truth, seconds=60):
     end = time.monotonic() + seconds
     while not page.evaluate(truth):
         assert time.monotonic() < end, truth
-        page.wait_for_timeout(50)
+        page.wait_for_timeout(30)
 
 
-def click(page, site):
-    page.mouse.click(*map(float, positions(page)[site]))
+def view(page, name):
+    page.get_by_role("radio", name=name, exact=True).check(force=True)
 
 
-def pixels(page, places):
-    screen = np.asarray(Image.open(io.BytesIO(page.screenshot())).convert("RGB"), dtype=int)
+def positions(page, lon, lat, second=False):
+    """Where places are on the screen, by Leaflet's own projection: (n, 2) in pixels."""
+    found = page.evaluate(
+        f"""(places) => {{
+            const map = soundit.apps[0].{"second" if second else "map"};
+            const box = map.getContainer().getBoundingClientRect();
+            return places.map((place) => {{
+                const p = map.latLngToContainerPoint(place);
+                return [box.left + p.x, box.top + p.y];
+            }});
+        }}""",
+        np.c_[np.asarray(lat), np.asarray(lon)].tolist(),
+    )
+    return np.array(found, dtype=float)
+
+
+def screen_of(page):
+    return np.asarray(Image.open(io.BytesIO(page.screenshot())).convert("RGB"), dtype=int)
+
+
+def at(screen, places):
     return np.array([screen[round(y), round(x)] for x, y in places])
 
 
-def legend_colours(page, values, table):
+def promised(page, values, table="SEQUENTIAL"):
     """The colours that the legend promises for values, computed here."""
     low, high = (float(page.get_attribute(".soundit-legend", f"data-{end}")) for end in ("low", "high"))
     stops = np.array(
-        [[int(hexa[k : k + 2], 16) for k in (1, 3, 5)] for hexa in page.evaluate(f"soundit.{table}")]
+        [[int(one[k : k + 2], 16) for k in (1, 3, 5)] for one in page.evaluate(f"soundit.{table}")]
     )
     place = (np.asarray(values, dtype=float) - low) / (high - low)
     return np.stack([np.interp(place, np.linspace(0, 1, len(stops)), stops[:, k]) for k in range(3)], axis=-1)
@@ -128,17 +188,36 @@ def apart(places, least=26):
     return np.flatnonzero(gaps.min(axis=1) > least)
 
 
-def check_colours(page, values, table="SEQUENTIAL", second=False):
-    places, values = positions(page, second), np.asarray(values)
-    some = [i for i in apart(places) if np.isfinite(values[i])]
-    assert len(some) >= 5
-    seen, promised = pixels(page, places[some]), legend_colours(page, values[some], table)
-    assert np.abs(seen - promised).max() <= 3, (seen, promised)
+def check_colours(page, cube, values, table="SEQUENTIAL", *, second=False, within=None):
+    places, values = positions(page, cube["lon"], cube["lat"], second), np.asarray(values)
+    some = [i for i in apart(places) if np.isfinite(values[i]) and (within is None or within(places[i]))]
+    assert len(some) >= 3
+    seen, expected = at(screen_of(page), places[some]), promised(page, values[some], table)
+    assert np.abs(seen - expected).max() <= 4, (seen, expected)
+    return some
 
 
-def test_the_page_opens_without_network_errors_or_dialogs_and_says_where_it_comes_from(watch, tmp_path):
-    made = watch()
-    page = made.open(tmp_path, fake_cube(tmp_path), base=fake_base())
+def uncovered(page, cube, places):
+    """Which places lie clear of dots and labels."""
+    dots = positions(page, cube["lon"], cube["lat"])
+    boxes = page.locator(".soundit-label").evaluate_all(
+        """(nodes) => nodes.map((node) => { const box = node.getBoundingClientRect();
+        return [box.left + box.width / 2, box.top + box.height / 2, box.width / 2, box.height / 2]; })"""
+    )
+    far = np.linalg.norm(places[:, None] - dots[None], axis=-1).min(axis=1) > 9
+    middle, half = np.split(np.array(boxes), 2, axis=1)
+    return far & (np.abs(places[:, None] - middle) > half + 6).any(axis=-1).all(axis=1)
+
+
+def mean(cube, scenario, name):
+    return cubes.to_geodataframe(cube, scenario, elements=["tree"])[name].to_numpy()
+
+
+def listed(page):
+    return page.locator(".soundit-sites tbody th button").all_inner_texts()
+
+
+def test_the_page_opens_without_network_errors_or_dialogs_and_says_where_it_comes_from(page):
     assert page.title() == "A fake study"
     foot = page.locator("footer")
     assert foot.is_visible()
@@ -146,62 +225,109 @@ def test_the_page_opens_without_network_errors_or_dialogs_and_says_where_it_come
     assert "seed 0" in foot.inner_text()
     labels = page.locator(".soundit-label").evaluate_all("nodes => nodes.map(node => node.textContent)")
     assert {"Old Town", "Long Meadow"} <= set(labels)
-    made.quiet()
 
 
-def test_switching_variable_and_scenario_changes_colours_and_legend_to_the_cubes(watch, tmp_path):
-    cube = fake_cube(tmp_path, failed=["site 03"])
-    made = watch()
-    page = made.open(tmp_path, cube, variable="lively", base=fake_base())
-    tables = {name: cubes.to_geodataframe(cube, name, elements=["tree"]) for name in ("as recorded", "plaza")}
+def test_switching_variable_and_scenario_changes_colours_and_legend_to_the_cubes(page, study):
+    cube = study[1]
     legend = page.locator(".soundit-legend")
-    check_colours(page, tables["as recorded"]["lively"])
+    check_colours(page, cube, mean(cube, RECORDED, "lively"))
     assert "0–10, higher is livelier" in legend.inner_text()
     assert "1 failed" in legend.inner_text()
+    failed = positions(page, cube["lon"][3:4], cube["lat"][3:4])
+    assert at(screen_of(page), failed)[0].min() > 240  # hollow
     page.select_option(VARIABLE, label="Boring")
-    check_colours(page, tables["as recorded"]["boring"])
+    check_colours(page, cube, mean(cube, RECORDED, "boring"))
     assert "0–10, higher is more boring" in legend.inner_text()
-    page.select_option(SCENARIO_A, label="plaza")
-    check_colours(page, tables["plaza"]["boring"])
-    assert "plaza" in legend.inner_text()
-    page.select_option(VARIABLE, label="Tree")
-    check_colours(page, tables["plaza"]["share_tree"])
-    assert "share of the picture" in legend.inner_text()
+    page.select_option(SCENARIO_A, label=PLAZA)
+    check_colours(page, cube, mean(cube, PLAZA, "boring"))
+    assert PLAZA in legend.inner_text()
+    page.select_option(VARIABLE, label="Green")
+    green = indicator("green", np.nan_to_num(cube["element_share"].sel(scenario=PLAZA))).mean(axis=1)
+    check_colours(page, cube, np.where(np.isnan(mean(cube, PLAZA, "safe")), np.nan, green))
+    assert "the green view index" in legend.inner_text()
     assert "%" in legend.inner_text()
-    page.get_by_role("radio", name="B", exact=True).check(force=True)
-    page.select_option(SCENARIO_B, label="as recorded")
-    check_colours(page, tables["as recorded"]["share_tree"])
-    made.quiet()
+    page.select_option(VARIABLE, value=str(page.evaluate("soundit.apps[0].data.place('pss_perception')")))
+    check_colours(page, cube, cube["pss_perception"].sel(scenario=PLAZA).mean("draw"))
+    assert "lower is more alike" in legend.inner_text()
+    view(page, "B")
+    page.select_option(SCENARIO_B, label=RECORDED)
+    page.select_option(VARIABLE, label="Tree")
+    check_colours(page, cube, mean(cube, RECORDED, "share_tree"))
 
 
-def test_a_failed_site_is_hollow(watch, tmp_path):
-    cube = fake_cube(tmp_path, failed=["site 03"])
-    page = watch().open(tmp_path, cube)
-    assert pixels(page, positions(page)[3:4])[0].min() > 240
+def test_scenes_are_classes_with_names_and_can_be_left_out(page, study):
+    cube = study[1]
+    page.select_option(VARIABLE, label="Scene")
+    layer = cube.sel(scenario=RECORDED)
+    best = []
+    for site in range(12):
+        total = pd.Series(layer["scene_probability"][site].to_numpy().ravel()).groupby(
+            layer["scene_class"][site].to_numpy().ravel()
+        )
+        best.append(int(total.sum().idxmax()))
+    cells = page.locator(".soundit-sites tbody td").all_inner_texts()
+    words = [PLACES365[k].replace("/", ", ").replace("_", " ") if k >= 0 else "failed" for k in best]
+    assert [cell.strip() for cell in cells] == words
+    buttons = page.locator(".soundit-classes button")
+    assert buttons.count() == len(set(words) - {"failed"})
+    wanted = buttons.first.locator("span").inner_text()
+    buttons.first.click()
+    assert listed(page) == [f"site {k:02d}" for k, word in enumerate(words) if word == wanted]
+    page.get_by_role("button", name="Show all").click()
+    assert len(listed(page)) == 12
 
 
-def test_the_difference_is_centred_on_nothing_and_equals_the_cubes(watch, tmp_path):
-    cube = fake_cube(tmp_path)
-    made = watch()
-    page = made.open(tmp_path, cube, variable="beautiful", compare=("plaza", "as recorded"))
-    page.get_by_role("radio", name="A − B").check(force=True)
+def test_the_difference_is_centred_on_nothing_and_equals_the_cubes(page, study):
+    cube = study[1]
+    page.select_option(VARIABLE, label="Beautiful")
+    page.select_option(SCENARIO_A, label=PLAZA)
+    page.select_option(SCENARIO_B, label=RECORDED)
+    view(page, "A − B")
     low, high = (float(page.get_attribute(".soundit-legend", f"data-{end}")) for end in ("low", "high"))
     assert low == -high
-    change = difference(cube, "plaza", "as recorded")["perception"].sel(percept="beautiful").to_numpy()
-    assert np.abs(change).max() <= high
-    check_colours(page, change, "DIVERGING")
-    assert "plaza − as recorded" in page.locator(".soundit-legend").inner_text()
+    change = difference(cube, PLAZA, RECORDED)["perception"].sel(percept="beautiful").to_numpy()
+    assert np.nanmax(np.abs(change)) <= high
+    check_colours(page, cube, change, "DIVERGING")
+    assert f"{PLAZA} − {RECORDED}" in page.locator(".soundit-legend").inner_text()
     page.get_by_role("button", name="Swap A and B").click()
-    check_colours(page, -change, "DIVERGING")
-    made.quiet()
+    check_colours(page, cube, -change, "DIVERGING")
 
 
-def test_side_by_side_shows_both_scenarios_and_moves_them_together(watch, tmp_path):
-    cube = fake_cube(tmp_path)
-    made = watch()
-    page = made.open(tmp_path, cube, base=fake_base(), view="side by side")
-    check_colours(page, cubes.to_geodataframe(cube, "as recorded")["lively"])
-    check_colours(page, cubes.to_geodataframe(cube, "plaza")["lively"], second=True)
+def test_the_mask_leaves_the_sites_that_scenarios_difference_calls_significant(page, study):
+    cube = study[1]
+    judged = difference(cube, RECORDED, PLAZA)
+    by_size = judged["perception_significant"].sum("site").to_series()
+    name = next(name for name in PERCEPTIONS if 0 < by_size[name] < 11)
+    sure = judged["perception_significant"].sel(percept=name).to_numpy()
+    page.select_option(VARIABLE, label=name.capitalize())
+    view(page, "A − B")
+    page.get_by_label("Only where the change is significant").check()
+    assert listed(page) == [f"site {k:02d}" for k in np.flatnonzero(sure)]
+    assert f"{sure.sum()} site" in page.locator(".soundit-card").inner_text()
+    change = judged["perception"].sel(percept=name).to_numpy()
+    places = positions(page, cube["lon"], cube["lat"])
+    free = apart(places)
+    off = np.abs(at(screen_of(page), places[free]) - promised(page, change[free], "DIVERGING")).max(axis=1)
+    assert (off[sure[free]] <= 4).all()
+    assert (off[~sure[free]] > 4).any()
+
+
+def test_uncertainty_is_the_standard_error_over_draws(page, study):
+    cube = study[1]
+    page.get_by_role("radio", name="Uncertainty: standard error over draws").check(force=True)
+    error = cube["perception"].sel(scenario=RECORDED, percept="lively").std("draw", ddof=1) / np.sqrt(3)
+    check_colours(page, cube, error, "UNCERTAIN")
+    assert "standard error over draws" in page.locator(".soundit-legend").inner_text()
+    view(page, "A − B")
+    error = difference(cube, RECORDED, PLAZA)["perception_se"].sel(percept="lively")
+    check_colours(page, cube, error, "UNCERTAIN")
+
+
+def test_side_by_side_shows_both_scenarios_and_moves_them_together(page, study):
+    cube = study[1]
+    view(page, "Side by side")
+    check_colours(page, cube, mean(cube, RECORDED, "lively"))
+    check_colours(page, cube, mean(cube, PLAZA, "lively"), second=True)
     where = """() => [soundit.apps[0].map, soundit.apps[0].second]
         .map(map => [map.getZoom(), map.getCenter().lat, map.getCenter().lng])"""
     before = page.evaluate(where)
@@ -211,89 +337,230 @@ def test_side_by_side_shows_both_scenarios_and_moves_them_together(watch, tmp_pa
         x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] - 80
         page.mouse.move(x, y)
         page.mouse.down()
-        page.mouse.move(x + 90, y - 60, steps=6)
+        page.mouse.move(x + 90, y - 60, steps=4)
         page.mouse.up()
-        page.wait_for_timeout(900)  # inertia
-        first, second = page.evaluate(where)
-        assert first == pytest.approx(second, abs=1e-4)
-        assert first != pytest.approx(before[0], abs=1e-5)
         page.mouse.wheel(0, -240)
-        page.wait_for_timeout(900)
-        zoomed, other = page.evaluate(where)
-        assert zoomed == pytest.approx(other, abs=1e-4)
-        assert zoomed[0] > first[0]
-        before = [zoomed]
-    page.get_by_role("radio", name="A", exact=True).check(force=True)
-    assert not page.locator(".soundit-second").is_visible()
-    made.quiet()
+        page.wait_for_timeout(500)
+        one, two = page.evaluate(where)
+        assert one == pytest.approx(two, abs=4e-5)  # two pixels at most
+        assert one != pytest.approx(before[0], abs=4e-5)
+        before = [one, two]
+    page.get_by_role("button", name="All sites").click()
+    check_colours(page, cube, mean(cube, PLAZA, "lively"), second=True)
 
 
-def test_a_site_opens_with_both_pictures_its_sound_and_its_scores(watch, tmp_path):
-    cube = fake_cube(tmp_path, draws=3)
-    made = watch()
-    page = made.open(tmp_path, cube, variable="safe")
-    i = int(apart(positions(page))[0])
-    click(page, i)
+def test_the_swipe_shows_a_on_one_side_of_its_edge_and_b_on_the_other(page, study):
+    cube = study[1]
+    view(page, "Swipe")
+    edge = page.get_by_role("slider", name="Edge between A and B")
+    for press, share in (("", 0.5), ("ArrowRight", 0.52), ("Home", 0.0), ("End", 1.0)):
+        edge.focus()
+        if press:
+            page.keyboard.press(press)
+        box = page.locator(".soundit-stage").bounding_box()
+        x = box["x"] + share * box["width"]
+        assert page.evaluate("soundit.apps[0].state.swipe") == pytest.approx(share)
+        if share > 0:
+            check_colours(page, cube, mean(cube, RECORDED, "lively"), within=lambda p, x=x: p[0] < x - 25)
+        if share < 1:
+            check_colours(page, cube, mean(cube, PLAZA, "lively"), within=lambda p, x=x: p[0] > x + 25)
+    page.mouse.move(box["x"] + box["width"] - 3, 300)
+    page.mouse.down()
+    page.mouse.move(box["x"] + 0.3 * box["width"], 300, steps=3)
+    page.mouse.up()
+    assert page.evaluate("soundit.apps[0].state.swipe") == pytest.approx(0.3, abs=0.01)
+
+
+def test_hexagons_are_the_means_that_h3_and_pandas_find(page, study):
+    import h3
+
+    cube = study[1]
+    page.get_by_role("radio", name="Hexagons").check(force=True)
+    for size in (0, 1):
+        page.select_option('[aria-label="Size of the hexagons"]', value=str(size))
+        resolution = page.evaluate(f"soundit.apps[0].data.hexagons[{size}].resolution")
+        where = zip(cube["lat"].to_numpy(), cube["lon"].to_numpy(), strict=True)
+        cell = [h3.latlng_to_cell(*map(float, place), resolution) for place in where]
+        table = pd.Series(mean(cube, RECORDED, "lively")).groupby(cell)
+        means = table.mean().dropna()
+        lat, lon = np.array([h3.cell_to_latlng(name) for name in means.index]).T
+        places = positions(page, lon, lat)
+        free = np.flatnonzero(uncovered(page, cube, places))
+        box = page.locator(".soundit-stage").bounding_box()
+        inside = [
+            k for k in free if box["x"] + 9 < places[k, 0] < 1380 and 9 < places[k, 1] < box["height"] - 60
+        ]
+        assert inside
+        seen = at(screen_of(page), places[inside])
+        assert np.abs(seen - promised(page, means.iloc[inside])).max() <= 4
+    page.mouse.move(*map(float, places[inside[0]]))
+    tip = page.locator(".soundit-tip").inner_text()
+    count = int(table.count()[means.index[inside[0]]])
+    assert tip.startswith(f"mean of {count} site")
+    assert float(re.search(r"[\d.]+$", tip)[0]) == pytest.approx(means.iloc[inside[0]], abs=0.051)
+
+
+def test_a_surface_is_drawn_where_and_as_its_grid_says(page, study, surface):
+    page.get_by_role("radio", name="Surface").check(force=True)
+    cube, grid = study[1], surface[0]
+    lon, lat = (one.ravel() for one in np.meshgrid(grid["lon"][2:-2], grid["lat"][3:-3]))
+    places = positions(page, lon, lat)
+    free = uncovered(page, cube, places)
+    assert free.sum() >= 3
+    row = grid[0, 2:-2].to_numpy()
+    for name, values in (("A", row), ("B", row + 1)):
+        view(page, name)
+        expected = promised(page, np.tile(values, len(grid["lat"]) - 6)[free])
+        assert np.abs(at(screen_of(page), places[free]) - expected).max() <= 4
+    page.select_option(VARIABLE, label="Safe")  # which has none
+    assert page.get_by_role("radio", name="Surface").is_disabled()
+    assert page.evaluate("soundit.apps[0].state.layer") == "points"
+
+
+def test_the_histogram_counts_the_sites_and_brushing_it_filters_them(page, study):
+    cube = study[1]
+    values = mean(cube, RECORDED, "lively")
+    low, high = (float(page.get_attribute(".soundit-legend", f"data-{end}")) for end in ("low", "high"))
+    counts = np.histogram(values[np.isfinite(values)], bins=32, range=(low, high))[0]
+    words = page.get_attribute(".soundit-histogram", "aria-label")
+    assert [int(n) for n in re.findall(r"(\d+) from", words)] == counts[counts > 0].tolist()
+    box = page.locator(".soundit-spread").bounding_box()
+    page.mouse.move(box["x"] + 0.25 * box["width"], box["y"] + 20)
+    page.mouse.down()
+    page.mouse.move(box["x"] + 0.6 * box["width"], box["y"] + 20, steps=4)
+    page.mouse.up()
+    ends = page.evaluate("soundit.apps[0].state.filter")
+    assert ends == pytest.approx(
+        [low + 0.25 * (high - low), low + 0.6 * (high - low)], abs=0.01 * (high - low)
+    )
+    inside = (values >= ends[0]) & (values <= ends[1])
+    assert 0 < inside.sum() < 11
+    assert listed(page) == [f"site {k:02d}" for k in np.flatnonzero(inside)]
+    places = positions(page, cube["lon"], cube["lat"])
+    free = [i for i in apart(places) if np.isfinite(values[i])]
+    off = np.abs(at(screen_of(page), places[free]) - promised(page, values[free])).max(axis=1)
+    assert (off[inside[free]] <= 4).all()
+    assert (off[~inside[free]] > 4).all()
+    handle = page.get_by_role("slider", name="Highest Lively shown")
+    handle.focus()
+    page.keyboard.press("Home")  # as low as the lowest
+    assert len(listed(page)) < inside.sum()
+    page.get_by_role("button", name="Show all").click()
+    assert len(listed(page)) == 12
+
+
+def test_the_table_of_sites_is_searched_sorted_and_shows_the_cubes_values(page, study):
+    cube = study[1]
+    page.select_option(VARIABLE, label="Wealthy")
+    values = mean(cube, RECORDED, "wealthy")
+    page.locator(".soundit-sites thead button").nth(1).click()
+    order = np.argsort(np.where(np.isfinite(values), values, np.inf), kind="stable")
+    assert listed(page) == [f"site {k:02d}" for k in order]
+    assert page.locator(".soundit-sites thead th").nth(1).get_attribute("aria-sort") == "ascending"
+    page.locator(".soundit-sites thead button").nth(1).click()
+    assert listed(page)[:11] == [f"site {k:02d}" for k in order[:11][::-1]]
+    page.get_by_label("Find a site").fill("SITE 07")
+    rows = page.locator(".soundit-sites tbody tr")
+    assert rows.count() == 1
+    assert float(rows.first.locator("td").inner_text()) == pytest.approx(values[7], abs=0.0501)
+    page.get_by_label("Find a site").fill("nowhere")
+    assert "No site of that name" in page.locator(".soundit-list").inner_text()
+
+
+def test_a_site_opens_with_pictures_to_wipe_its_scores_and_its_origin(page, study):
+    folder, cube = study
+    page.select_option(SCENARIO_A, label=PLAZA)
+    page.select_option(SCENARIO_B, label=RECORDED)
+    page.mouse.click(*map(float, positions(page, cube["lon"], cube["lat"])[5]))
     panel = page.locator(".soundit-panel")
-    assert panel.locator("h2").inner_text() == f"site {i:02d}"
+    assert panel.locator("h2").inner_text() == "site 05"
     assert "a pedestrian plaza with trees" in panel.inner_text()
     assert "the sound alone" in panel.inner_text()
-    until(
-        page,
-        "[...document.querySelectorAll('.soundit-panel img')].every(i => i.complete && i.naturalWidth === 128)",
-    )
-    assert panel.locator("img").count() == 2
-    first = [panel.locator("img").nth(k).get_attribute("src") for k in (0, 1)]
-    assert first[0] != first[1]
-    panel.get_by_role("radio", name="3").check(force=True)
-    assert panel.locator("img").first.get_attribute("src") not in first
-    until(page, "document.querySelector('audio').duration > 0.9")
-    page.evaluate("document.querySelector('audio').play()")  # resolves, or raises here
-    until(page, "document.querySelector('audio').currentTime > 0.1")
-    tables = [cubes.to_geodataframe(cube, name) for name in ("as recorded", "plaza")]
-    rows = panel.locator("table.soundit-scores").first.locator("tbody tr")
-    assert rows.count() == 6
-    for k, name in enumerate(PERCEPTIONS):
-        cells = rows.nth(k).locator("td").all_inner_texts()
-        a, b = (table[name].iloc[i] for table in tables)
-        assert rows.nth(k).locator("th").inner_text().lower() == name
-        assert [float(text.replace("−", "-")) for text in cells[1:]] == pytest.approx(
-            [a, b, a - b], abs=0.0501
+    assert "seed 0, draw 1" in panel.inner_text()
+    pictures = {
+        letter: np.asarray(
+            Image.open(folder / cube["picture"].sel(site="site 05", scenario=name).to_numpy()[0]), dtype=int
         )
-    page.keyboard.press("Escape")
-    assert not panel.is_visible()
-    made.quiet()
+        for letter, name in (("A", PLAZA), ("B", RECORDED))
+    }
+    until(page, "[...document.querySelectorAll('.soundit-wipe img')].every((one) => one.complete)")
+    wipe = page.get_by_label("Wipe between A and B")
+
+    def looks_like(letters):
+        box, screen = page.locator(".soundit-wipe").bounding_box(), screen_of(page)
+        for part, letter in zip((0.2, 0.8), letters, strict=True):
+            for down in (
+                0.015,
+                0.985,
+            ):  # sky and ground, of one colour each; 4:3 shows the middle of a square
+                seen = screen[round(box["y"] + down * box["height"]), round(box["x"] + part * box["width"])]
+                picture = pictures[letter]
+                row = round((0.125 + 0.75 * down) * 128)
+                assert np.abs(seen - picture[row, round(part * 128)]).max() < 16, (letters, part, down)
+
+    looks_like("AB")
+    wipe.focus()
+    page.keyboard.press("End")
+    looks_like("AA")
+    page.keyboard.press("Home")
+    looks_like("BB")
+    source = panel.locator("img").first.get_attribute("src")
+    page.get_by_role("radio", name="Draw 2").check(force=True)
+    assert panel.locator("img").first.get_attribute("src") != source
+    assert "draw 2" in panel.inner_text()
+    page.get_by_role("radio", name="A | Photo").check(force=True)
+    assert "Photo of site 05" in panel.locator("img").nth(1).get_attribute("alt")
+
+    table = panel.locator(".soundit-perception table tbody tr")
+    halves = 4.302653 * cube["perception"].std("draw", ddof=1) / np.sqrt(3)
+    judged = difference(cube, PLAZA, RECORDED)
+    for k, name in enumerate(PERCEPTIONS):
+        cells = table.nth(k).locator("td").all_inner_texts()
+        for cell, scenario in zip(cells, (PLAZA, RECORDED), strict=False):
+            value, half = (float(text) for text in re.findall(r"[\d.]+", cell))
+            assert value == pytest.approx(mean(cube, scenario, name)[5], abs=0.0501)
+            assert half == pytest.approx(
+                float(halves.sel(site="site 05", scenario=scenario, percept=name)), abs=0.06
+            )
+        change = float(judged["perception"].sel(site="site 05", percept=name))
+        assert float(re.search(r"[+−]?[\d.]+", cells[2])[0].replace("−", "-")) == pytest.approx(
+            change, abs=0.051
+        )
+        star = bool(judged["perception_significant"].sel(site="site 05", percept=name))
+        assert ("*" in cells[2]) == star
+    assert "Lively A" in panel.locator(".soundit-radar").get_attribute("aria-label")
+    assert panel.locator(".soundit-radar .soundit-a line").count() == 6
+    shares = cube["element_share"].sel(site="site 05", scenario=PLAZA).mean("draw").to_series().nlargest(4)
+    lines = panel.locator(".soundit-seen ol").nth(1).locator("li").all_inner_texts()
+    assert [line.split("\n")[0] for line in lines] == shares.index.tolist()
 
 
-def test_a_failed_site_says_why(watch, tmp_path):
-    page = watch().open(tmp_path, fake_cube(tmp_path, failed=["site 03"]))
+def test_the_sound_plays_and_its_spectrogram_shows(page):
+    page.get_by_role("button", name="site 05").click()
+    assert page.evaluate("document.querySelector('.soundit-panel audio').readyState") == 0  # loads when asked
+    image = ".soundit-spectrogram img"
+    until(page, f"document.querySelector('{image}').naturalWidth > 50")
+    page.evaluate("() => { document.querySelector('.soundit-panel audio').play(); }")
+    until(page, "document.querySelector('.soundit-panel audio').currentTime > 0.05")
+    assert page.evaluate("document.querySelector('.soundit-panel audio').duration") == pytest.approx(
+        1, abs=0.05
+    )
+    until(page, "!document.querySelector('.soundit-spectrogram i').hidden")
+
+
+def test_a_failed_site_says_why(page):
     page.get_by_role("button", name="site 03").click()
-    assert "site 03.wav is silent" in page.locator(".soundit-panel").inner_text()
+    assert "site 03.wav is silent" in page.get_by_role("alert").inner_text()
 
 
-def test_sites_at_one_place_can_each_be_reached(watch, tmp_path):
-    names = ["alone one", "alone two", *[f"together {k}" for k in range(4)]]
-    sites = fake_sites(names, tmp_path)
-    points = sites.geometry.tolist()
-    sites = sites.set_geometry([*points[:3], points[2], points[2], points[2]], crs=4326)
-    page = watch().open(tmp_path, fake_cube(tmp_path, names=names, sites=sites))
-    for k in range(2, 6):
-        click(page, k)
-        assert page.locator(".soundit-panel h2").inner_text() == names[k]
-    here = page.locator(".soundit-here")
-    assert "4 sites at this place" in here.inner_text()
-    here.get_by_role("button", name="together 1").click()
-    assert page.locator(".soundit-panel h2").inner_text() == "together 1"
-
-
-def test_the_keyboard_reaches_controls_sites_and_panel(watch, tmp_path):
-    made = watch()
-    page = made.open(tmp_path, fake_cube(tmp_path))
-    page.keyboard.press("Tab")
-    assert page.evaluate("document.activeElement.getAttribute('aria-label')") == "Variable"
+def test_the_keyboard_reaches_controls_sites_and_panel(page):
+    page.locator(VARIABLE).focus()
     before = page.locator(".soundit-legend h2").inner_text()
     page.keyboard.press("ArrowDown")
     assert page.locator(".soundit-legend h2").inner_text() != before
+    page.keyboard.press("Tab")
+    page.keyboard.press("ArrowRight")
+    assert page.evaluate("soundit.apps[0].state.view") == "b"
     page.get_by_role("button", name="site 00").focus()
     page.keyboard.press("ArrowDown")
     page.keyboard.press("ArrowDown")
@@ -308,96 +575,294 @@ def test_the_keyboard_reaches_controls_sites_and_panel(watch, tmp_path):
     page.keyboard.press("Escape")
     assert not page.locator(".soundit-panel").is_visible()
     assert re.match("site", page.evaluate("document.activeElement.textContent"))
-    made.quiet()
+    unnamed = """() => [...document.querySelectorAll("button, input, select, [role=slider], [role=application]")]
+        .filter((node) => node.offsetParent && !(node.getAttribute("aria-label") || node.textContent.trim()
+            || (node.labels && node.labels.length)))
+        .map((node) => node.outerHTML)"""
+    assert page.evaluate(unnamed) == []
 
 
-def test_the_table_of_sites_is_searched_and_shows_the_cubes_values(watch, tmp_path):
-    cube = fake_cube(tmp_path)
-    page = watch().open(tmp_path, cube, variable="wealthy")
-    page.get_by_label("Find a site").fill("SITE 07")
-    rows = page.locator(".soundit-sites tbody tr")
-    assert rows.count() == 1
-    value = cubes.to_geodataframe(cube, "as recorded")["wealthy"].iloc[7]
-    assert float(rows.first.locator("td").inner_text()) == pytest.approx(value, abs=0.0501)
+def test_a_link_restores_what_was_shown(page, study, watch):
+    folder = study[0]
+    page.select_option(VARIABLE, label="Boring")
+    page.select_option(SCENARIO_A, label=PLAZA)
+    page.select_option(SCENARIO_B, label=RECORDED)
+    view(page, "Swipe")
+    page.get_by_role("slider", name="Edge between A and B").focus()
+    page.keyboard.press("ArrowLeft")
+    handle = page.get_by_role("slider", name="Lowest Boring shown")
+    handle.focus()
+    page.keyboard.press("PageUp")
+    page.get_by_role("button", name="site 0", exact=False).last.click()
+    page.get_by_role("radio", name="Draw 3").check(force=True)
+    page.get_by_label("Find a site").fill("site 0")
+    page.evaluate(
+        """() => { const app = soundit.apps[0]; app.touched = true;
+        app.map.setView([0.002, 0.003], 14, {animate: false}); }"""
+    )
+    page.get_by_role("button", name="Share this view").click()
+    link = page.get_by_label("Link to this view").input_value()
+    page.keyboard.press("Escape")
+    assert page.url == link
+    state = """() => { const app = soundit.apps[0], c = app.map.getCenter();
+        return {...app.state, find: app.table.search.value, at: [c.lat, c.lng, app.map.getZoom()],
+        listed: app.table.order}; }"""
+    before = page.evaluate(state)
+    other = watch()
+    again = other.go(folder / "map.html", "#" + link.partition("#")[2])
+    after = again.evaluate(state)
+    assert after.pop("filter") == pytest.approx(before.pop("filter"), rel=1e-5)
+    assert after.pop("at") == pytest.approx(before.pop("at"), abs=9e-5)  # a pixel
+    assert after == before
+    assert again.locator(".soundit-panel h2").inner_text() == page.locator(".soundit-panel h2").inner_text()
+    for nonsense in ("#variable=loudness&view=x&filter=a~b&at=1~2&site=nobody&swipe=9", "#%E0%A4%A&=&a=%"):
+        again.goto("about:blank")
+        other.go(folder / "map.html", nonsense)
+        assert again.evaluate("soundit.apps[0].state.view") == "a"
+    other.quiet()
 
 
-def test_hostile_names_are_shown_as_typed_and_nothing_of_them_runs(watch, tmp_path):
-    scenarios = {name: f"prompt {name}" for name in HOSTILE}
-    cube = fake_cube(tmp_path, names=HOSTILE, scenarios=scenarios, draws=1, failed=HOSTILE[:1])
-    cube = cube.assign_attrs({key: "".join(HOSTILE) for key in ("title", "model", "evidence", "created_by")})
-    base = {HOSTILE[0]: fake_base()["districts"], HOSTILE[2]: fake_base()["parks"].assign(name=HOSTILE[:2])}
+def test_the_exported_table_equals_the_cube(page, study):
+    cube = study[1]
+    page.select_option(SCENARIO_A, label=PLAZA)
+    page.select_option(SCENARIO_B, label=RECORDED)
+    page.get_by_role("button", name="Save what is shown").click()
+    with page.expect_download() as found:
+        page.get_by_role("button", name="CSV").click()
+    table = pd.read_csv(found.value.path(), index_col="site", encoding="utf-8-sig")
+    assert found.value.suggested_filename == "lively.csv"
+    assert table.index.tolist() == cube["site"].to_numpy().tolist()
+    np.testing.assert_allclose(
+        table[["longitude", "latitude"]], np.c_[cube["lon"], cube["lat"]], atol=0.51e-7
+    )
+    judged = difference(cube, PLAZA, RECORDED).sel(percept="lively")
+    scale = 10 / 131_000
+    for column, scenario in (("a", PLAZA), ("b", RECORDED)):
+        assert set(table[f"scenario_{column}"]) == {scenario}
+        np.testing.assert_allclose(table[column], mean(cube, scenario, "lively"), rtol=0, atol=scale)
+        error = cube["perception"].sel(scenario=scenario, percept="lively").std("draw", ddof=1) / np.sqrt(3)
+        np.testing.assert_allclose(table[f"{column}_se"], error, rtol=0, atol=0.004 * float(error.max()) * 3)
+    np.testing.assert_allclose(table["a_minus_b"], judged["perception"], rtol=0, atol=2 * scale)
+    error = judged["perception_se"]
+    np.testing.assert_allclose(table["a_minus_b_se"], error, rtol=0, atol=0.004 * float(error.max()))
+    assert (table["significant"] == "yes").tolist() == judged["perception_significant"].to_numpy().tolist()
+
+
+def test_the_exported_picture_holds_the_map_and_its_legend(page, study):
+    cube = study[1]
+    places = positions(page, cube["lon"], cube["lat"])
+    page.get_by_role("button", name="Save what is shown").click()
+    with page.expect_download() as found:
+        page.get_by_role("button", name="PNG").click()
+    sheet = np.asarray(Image.open(found.value.path()).convert("RGB"), dtype=int)
+    box = page.locator(".soundit-stage").bounding_box()
+    assert sheet.shape[1] == pytest.approx(2 * box["width"], abs=2)
+    values = mean(cube, RECORDED, "lively")
+    some = [i for i in apart(places) if np.isfinite(values[i])]
+    on_sheet = [(2 * (x - box["x"]), 2 * (y - box["y"] + 44)) for x, y in places[some]]
+    assert np.abs(at(sheet, on_sheet) - promised(page, values[some])).max() <= 4
+    bar = sheet[round(2 * (box["height"] + 44 + 51)), 30 : 2 * 300 : 8]
+    assert len(np.unique(bar, axis=0)) > 40  # the legend's colours
+
+
+def test_the_theme_follows_the_system_and_the_switch(page, study, shared):
+    cube = study[1]
+    brightness = lambda: float(np.median(screen_of(page).mean(axis=-1)))  # noqa: E731
+    assert brightness() > 180
+    page.get_by_role("button", name="Light or dark").click()
+    assert brightness() < 70
+    check_colours(page, cube, mean(cube, RECORDED, "lively"))
+    page.get_by_role("button", name="Light or dark").click()
+    assert brightness() > 180
+    page.evaluate("() => soundit.apps[0].setTheme(null)")
+    shared.page.emulate_media(color_scheme="dark")
+    until(page, "soundit.apps[0].dark")
+    assert brightness() < 70
+    contrast = """() => {
+        const lum = (c) => { const v = c.map((x) => { x /= 255;
+            return x <= .03928 ? x / 12.92 : ((x + .055) / 1.055) ** 2.4; });
+            return .2126 * v[0] + .7152 * v[1] + .0722 * v[2]; };
+        const rgb = (text) => (text.match(/[\\d.]+/g) || []).map(Number), out = [];
+        const left = ".leaflet-container, .soundit-unseen, label:has(:disabled), .soundit-spectrogram, .soundit-wipe";
+        for (const node of document.querySelectorAll(".soundit *")) {
+            const said = [...node.childNodes].some((one) => one.nodeType === 3 && one.textContent.trim());
+            if (!node.offsetParent || !said || node.closest(left)) continue;
+            let behind = node, ground = rgb(getComputedStyle(node).backgroundColor);
+            while (ground[3] === 0) {
+                behind = behind.parentElement;
+                ground = rgb(getComputedStyle(behind).backgroundColor);
+            }
+            const [a, b] = [rgb(getComputedStyle(node).color), ground].map((colour) => lum(colour.slice(0, 3)));
+            const ratio = (Math.max(a, b) + .05) / (Math.min(a, b) + .05);
+            if (ratio < 4.5) out.push([node.className, node.textContent.slice(0, 30), ratio]);
+        }
+        return out;
+    }"""
+    page.get_by_role("button", name="site 05").click()
+    assert page.evaluate(contrast) == []
+    shared.page.emulate_media(color_scheme="light")
+    until(page, "!soundit.apps[0].dark")
+    assert page.evaluate(contrast) == []
+
+
+def test_sites_at_one_place_can_each_be_reached(watch, tmp_path):
+    names = [f"alone {k}" for k in range(2)] + [f"together {k}" for k in range(4)]
+    points = fake_sites(names, tmp_path).geometry.to_list()
+    sites = fake_sites(names, tmp_path).set_geometry([points[0], points[1], *[points[2]] * 4], crs=4326)
     made = watch()
-    page = made.open(
-        tmp_path, cube, base={**base, "parks": base[HOSTILE[2]]}, compare=(HOSTILE[0], HOSTILE[1])
-    )
-    shown = lambda text: " ".join(text.split())  # noqa: E731
-    assert shown(page.title()) == shown("".join(HOSTILE))
-    assert page.locator(".soundit-card h1").evaluate("node => node.textContent") == "".join(HOSTILE)
-    buttons = page.locator(".soundit-sites button")
-    assert buttons.evaluate_all("nodes => nodes.map(node => node.textContent)") == HOSTILE
-    options = page.locator(f"{SCENARIO_A} option").evaluate_all(
-        "nodes => nodes.map(node => node.textContent)"
-    )
-    assert options == HOSTILE
-    for k, name in enumerate(HOSTILE):
-        buttons.nth(k).click()
-        assert page.locator(".soundit-panel h2").evaluate("node => node.textContent") == name
-        prompt = page.locator(".soundit-prompt").first.evaluate("node => node.textContent")
-        assert prompt == f"“prompt {HOSTILE[0]}”"
-        page.mouse.move(*map(float, positions(page)[k]))
-        page.wait_for_timeout(30)
-    for view in ("B", "A − B", "Side by side"):
-        page.get_by_role("radio", name=view, exact=True).check(force=True)
-    planted = "() => document.querySelectorAll('[onerror], [onload], [onmouseover], .soundit b[onmouseover]').length"
-    assert page.evaluate(planted) == 0
+    page = made.open(tmp_path, fake_cube(tmp_path, names=names, sites=sites), media="none")
+    places = page.evaluate("[...soundit.apps[0].layers[0].drawn]")
+    box = page.locator(".soundit-maps").bounding_box()
+    for k in range(2, 6):
+        page.mouse.click(box["x"] + places[2 * k], box["y"] + places[2 * k + 1])
+        assert page.locator(".soundit-panel h2").inner_text() == names[k]
+        page.keyboard.press("Escape")
+    page.get_by_role("button", name="together 3").click()
+    here = page.locator(".soundit-here")
+    assert "4 sites at this place" in here.inner_text()
+    here.get_by_role("button", name="together 1").click()
+    assert page.locator(".soundit-panel h2").inner_text() == "together 1"
     made.quiet()
+
+
+def test_very_many_sites_are_drawn_in_the_cubes_colours(watch, tmp_path):
+    cube = made_up_cube(20_500, scenarios=2, draws=1)
+    made = watch()
+    page = made.open(tmp_path, cube, media="none", variable="safe")
+    last = cube.isel(site=slice(-40, None))  # drawn last, over the others
+    values = last["perception"].sel(percept="safe", draw=0).to_numpy()
+    for name, column in (("A", 0), ("B", 1)):
+        view(page, name)
+        check_colours(page, last, values[:, column])
+    view(page, "A − B")
+    check_colours(page, last, values[:, 0] - values[:, 1], "DIVERGING")
+    page.mouse.click(*map(float, positions(page, last["lon"], last["lat"])[-1]))
+    assert page.locator(".soundit-panel h2").inner_text() == "site 020499"
+    made.quiet()
+
+
+def test_media_in_a_folder_load_when_a_site_is_opened(watch, study, tmp_path):
+    folder, cube = study
+    made = watch()
+    loaded = []
+    made.page.on(
+        "request", lambda request: loaded.append(urllib.parse.unquote(request.url.rpartition("/")[2]))
+    )
+    site_map(cube, folder=folder, media="folder").save(tmp_path / "it's <a> map.html")
+    page = made.go(tmp_path / "it's <a> map.html")
+    assert loaded == ["it's <a> map.html"]
+    page.get_by_role("button", name="site 05").click()
+    until(page, "[...document.querySelectorAll('.soundit-panel img')].every((one) => one.naturalWidth > 50)")
+    page.evaluate("() => { document.querySelector('.soundit-panel audio').play(); }")
+    until(page, "document.querySelector('.soundit-panel audio').currentTime > 0.05")
+    assert set(loaded[1:]) == {"5-0-0.webp", "5-1-0.webp", "5-sound.webp", "5.ogg"}
+    made.quiet()
+
+
+def test_hostile_text_is_shown_as_typed_and_nothing_of_it_runs(watch, tmp_path):
+    assert len(HOSTILE) == len(set(HOSTILE)) == 200
+    rng = np.random.default_rng(0)
+    points = gpd.points_from_xy(rng.uniform(-0.02, 0.02, 200), rng.uniform(-0.015, 0.015, 200))
+    sites = gpd.GeoDataFrame({"audio": ""}, index=pd.Index(HOSTILE, name="site"), geometry=points, crs=4326)
+    names = HOSTILE[:30]
+    cube = fake_cube(
+        tmp_path, names=HOSTILE, sites=sites, scenarios=dict.fromkeys(names), draws=1, pending=HOSTILE[1:]
+    )
+    cube["prompt"][:] = [[HOSTILE[(7 * i + j) % 200] for j in range(30)] for i in range(200)]
+    cube["message"][:] = HOSTILE[::-1]
+    many = " ".join(HOSTILE[:100])
+    said = ("title", "model", "judges", "seed", "evidence", "created", "created_by")
+    cube = cube.assign_attrs(dict.fromkeys(said, many))
+    shapes = [shapely.box(-0.03 + 0.006 * k, -0.02, -0.025 + 0.006 * k, 0.02) for k in range(10)]
+    base = {
+        f"park {one}": gpd.GeoDataFrame(
+            dict.fromkeys(("name", "fill", "stroke"), HOSTILE[k : k + 10]), geometry=shapes, crs=4326
+        )
+        for k, one in enumerate(HOSTILE[:10])
+    }
+    made = watch()
+    target = tmp_path / ("it's {{7*7}} `${alert(1)}` <b onload=alert(1)> & %41 #x .html")
+    site_map(cube, folder=tmp_path, base=base, media="folder", compare=(names[0], names[2])).save(target)
+    page = made.go(target)
+    shown = lambda text: " ".join(text.split())  # noqa: E731
+    assert shown(page.title()) == shown(many)
+    texts = "(nodes) => nodes.map((node) => node.textContent)"
+    assert page.locator(".soundit-card h1").evaluate("node => node.textContent") == many
+    assert page.locator(".soundit-sites tbody th button").evaluate_all(texts) == HOSTILE
+    assert page.locator(f"{SCENARIO_A} option").evaluate_all(texts) == names
+    assert page.locator(".soundit-foot strong").evaluate("node => node.textContent") == many
+    panels = page.evaluate(
+        """() => {
+            const out = [], text = (query) => {
+                const node = document.querySelector(".soundit-panel " + query);
+                return node && node.textContent;
+            };
+            for (let i = 0; i < 200; i++) {
+                soundit.apps[0].panel.open(i);
+                out.push([text("h2"), text(".soundit-prompt"), text(".soundit-message span")]);
+            }
+            return out;
+        }"""
+    )
+    prompt = cube["prompt"].to_numpy()[:, 0]
+    assert panels == [[HOSTILE[i], prompt[i], HOSTILE[199 - i]] for i in range(200)]
+    made.page.keyboard.press("Escape")
+    for name in ("B", "A − B", "Swipe", "Side by side"):
+        view(page, name)
+    chips = page.locator(".soundit-chipname").evaluate_all(texts)
+    assert chips == [names[0], names[2]]
+    page.evaluate("() => soundit.apps[0].sharing.picture().toDataURL()")
+    lines = page.evaluate("() => soundit.apps[0].sharing.csv()")
+    table = pd.read_csv(io.StringIO(lines), keep_default_na=False, dtype=str, lineterminator=None)
+    assert table["site"].tolist() == [one.replace("\r\n", "\n") for one in HOSTILE]
+    page.evaluate(f"() => soundit.apps[0].panel.open({HOSTILE.index('a=b&c=d#e~f')})")
+    page.wait_for_timeout(200)
+    again = watch()
+    again.go(target, "#" + page.url.partition("#")[2])
+    assert again.page.locator(".soundit-panel h2").evaluate("node => node.textContent") == "a=b&c=d#e~f"
+    planted = """() => document.querySelectorAll(`[onerror], [onload], [onmouseover], iframe, base, form,
+        .soundit script, .soundit style, .soundit link, .soundit a[href^=javascript]`).length"""
+    for one in (page, again.page):
+        assert one.evaluate(planted) == 0
+    made.quiet()
+    again.quiet()
 
 
 def test_the_map_fits_a_phone(watch, tmp_path):
-    made = watch(has_touch=True, is_mobile=True, device_scale_factor=2)
-    made.page.set_viewport_size({"width": 360, "height": 740})
-    page = made.open(
-        tmp_path, fake_cube(tmp_path, names=[f"{k} {'long name ' * 6}" for k in range(9)]), base=fake_base()
+    made = watch(
+        has_touch=True, is_mobile=True, device_scale_factor=2, viewport={"width": 360, "height": 740}
     )
+    cube = fake_cube(tmp_path, names=[f"{k} {'long name ' * 6}" for k in range(9)])
+    page = made.open(tmp_path, cube, base=fake_base())
     wide = """() => Math.max(document.documentElement.scrollWidth, ...[...document.querySelectorAll(
-        '.soundit-card, .soundit-legend, footer, .soundit-panel')].map(node => node.getBoundingClientRect().right))"""
-    assert page.evaluate(wide) <= 360
+        '.soundit-card, .soundit-card *, .soundit-legend, footer, .soundit-panel, .soundit-panel *')]
+        .filter((node) => node.offsetParent && !node.closest('.soundit-sites, .soundit-foot *, .soundit-unseen'))
+        .map((node) => node.getBoundingClientRect().right))"""
+    assert page.evaluate(wide) <= 366  # the legend's handles reach a little over their rail
     assert page.locator(".soundit-maps").bounding_box()["height"] > 300
     page.get_by_role("button", name="Controls").click()
-    page.select_option(SCENARIO_A, label="plaza")
-    assert "plaza" in page.locator(".soundit-legend").inner_text()
+    page.select_option(SCENARIO_A, label=PLAZA)
+    assert PLAZA in page.locator(".soundit-legend").inner_text()
+    assert page.evaluate(wide) <= 366
     page.get_by_role("button", name="Controls").click()
-    page.get_by_role("radio", name="Side by side").check(force=True)
-    made.settle()
-    page.touchscreen.tap(*map(float, positions(page, second=True)[4]))
+    view(page, "Side by side")
+    page.touchscreen.tap(*map(float, positions(page, cube["lon"], cube["lat"], second=True)[4]))
     panel = page.locator(".soundit-panel")
     assert panel.is_visible()
-    assert page.evaluate(wide) <= 360
+    assert page.evaluate(wide) <= 366
     panel.get_by_role("button", name="Close").click()
     assert not panel.is_visible()
     made.quiet()
 
 
-def test_dark_pages_are_dark(watch, tmp_path):
-    cube = fake_cube(tmp_path)
-    made = watch(color_scheme="dark")
-    page = made.open(tmp_path, cube, base=fake_base())
-    screen = np.asarray(Image.open(io.BytesIO(page.screenshot())).convert("L"))
-    assert np.median(screen) < 70
-    check_colours(page, cubes.to_geodataframe(cube, "as recorded")["lively"])
-    made.page.emulate_media(color_scheme="light")
-    made.settle()
-    assert np.median(np.asarray(Image.open(io.BytesIO(page.screenshot())).convert("L"))) > 180
-    made.quiet()
-
-
 def test_one_scenario_needs_no_second(watch, tmp_path):
     made = watch()
-    page = made.open(tmp_path, fake_cube(tmp_path, scenarios={"as recorded": None}), view="difference")
+    page = made.open(tmp_path, fake_cube(tmp_path, scenarios={"only": None}, draws=1), view="difference")
     assert page.locator(SCENARIO_B).count() == 0
-    assert page.get_by_role("radio").count() == 0
+    assert page.get_by_role("radio", name="A − B").count() == 0
     page.get_by_role("button", name="site 00").click()
-    assert page.locator(".soundit-panel img").count() == 1
+    assert page.locator(".soundit-wipe img").count() == 1
+    assert page.locator(".soundit-wipe input").count() == 0
     made.quiet()
 
 

@@ -1,11 +1,12 @@
-"""Pictures and sounds as data URIs, small enough to travel inside a page."""
+"""Pictures and sounds, small enough to travel with a page, as data inside it or as files beside it."""
 
 from __future__ import annotations
 
 import base64
 import io
 import logging
-from pathlib import Path
+import urllib.parse
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -13,58 +14,140 @@ import numpy as np
 from soundit_geo.cube import DONE
 
 if TYPE_CHECKING:
-    import os
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
 
     import xarray as xr
+
+    Keep = Callable[[str, bytes], str]
 
 SECONDS: Final = 10.0
 """How much of a recording is put into a page."""
 
+TYPES: Final = {"webp": "image/webp", "ogg": "audio/ogg"}
+"""The kinds of files, by their ending."""
+
 _EDGE: Final = 320  # pixels, the longer side of a landscape; photos get twice that
 _BLOCK: Final = 2**16  # frames; libsndfile's Vorbis encoder overflows its stack on very long writes
+_QUIET: Final = -80.0  # decibels below the loudest that a spectrogram still shows
+_HEAT: Final = ("#07060f", "#2c1250", "#6b2069", "#ae335f", "#e65b3f", "#f9a13a", "#f8e9a0")
 
 _log = logging.getLogger(__name__)
 
 
-def media_of(cube: xr.Dataset, folder: str | os.PathLike[str] | None) -> dict[str, Any]:
-    """Gather the pictures, photos and sounds of a cube.
+@dataclass(frozen=True)
+class Sound:
+    """The beginning of a recording.
+
+    Parameters
+    ----------
+    ogg : bytes
+        Mono Ogg Vorbis.
+    note : str
+        What to know of it, or ``""``.
+    waveform : numpy.ndarray
+        (n,) float32, full scale ±1.
+    rate : int
+        Samples per second.
+    """
+
+    ogg: bytes
+    note: str
+    waveform: np.ndarray
+    rate: int
+
+
+def media_of(cube: xr.Dataset, home: Path, keep: Keep) -> Iterator[dict[str, Any]]:
+    """Gather the pictures, photo and sound of one site after the other.
 
     Parameters
     ----------
     cube : xarray.Dataset
         A valid cube.
-    folder : path, optional
-        What relative paths are relative to; by default the working directory.
+    home : pathlib.Path
+        What relative paths are relative to.
+    keep : callable
+        Takes a file's name and content, and gives the address that the page calls it by.
+
+    Yields
+    ------
+    dict
+        ``pictures`` by scenario and draw, ``photo``, ``sound`` and ``spectrogram``: addresses, or None where
+        there is no file (or one that cannot be read, which is logged); ``note``: what to know of the sound;
+        ``seconds`` and ``hertz``: how far the spectrogram goes.
+    """
+    ready = (cube["status"] == DONE).to_numpy()
+    paths, photos, sounds = (cube[name].to_numpy() for name in ("picture", "photo", "audio"))
+    for place, (photo, audio) in enumerate(zip(photos, sounds, strict=True)):
+        pictures = [
+            [
+                _kept(keep, f"{place}-{scenario}-{draw}.webp", picture_webp(home / path) if fine else None)
+                for draw, (path, fine) in enumerate(zip(row, oks, strict=True))
+            ]
+            for scenario, (row, oks) in enumerate(zip(paths[place], ready[place], strict=True))
+        ]
+        found: dict[str, Any] = {"pictures": pictures, "photo": None, "sound": None, "note": ""}
+        if photo:
+            found["photo"] = _kept(keep, f"{place}-photo.webp", picture_webp(home / photo, edge=2 * _EDGE))
+        if audio:
+            sound = read_sound(home / audio)
+            if sound is None:
+                found["note"] = "This recording cannot be played."
+            else:
+                picture, hertz = spectrogram(sound.waveform, sound.rate)
+                found |= {
+                    "sound": keep(f"{place}.ogg", sound.ogg),
+                    "note": sound.note,
+                    "spectrogram": keep(f"{place}-sound.webp", _webp(picture, 70)),
+                    "seconds": len(sound.waveform) / sound.rate,
+                    "hertz": hertz,
+                }
+        yield found
+
+
+def data_uri(name: str, content: bytes) -> str:
+    """Write a file as a data URI.
+
+    Parameters
+    ----------
+    name : str
+        Its ending says the type, see `TYPES`.
+    content : bytes
+        What is in it.
 
     Returns
     -------
-    dict
-        ``pictures`` by scenario, draw and site; ``photos`` and ``sounds`` by site: data URIs, or None where
-        there is no file (or one that cannot be read, which is logged). ``notes`` by site: what to know of the
-        sound.
+    str
+        The address.
     """
-    home = Path(folder) if folder is not None else Path()
-    ready = (cube["status"] == DONE).transpose("scenario", "draw", "site").to_numpy()
-    paths = cube["picture"].transpose("scenario", "draw", "site").to_numpy()
-    pictures = [
-        [
-            [picture_uri(home / path) if fine else None for path, fine in zip(*row, strict=True)]
-            for row in zip(names, cells, strict=True)
-        ]
-        for names, cells in zip(paths, ready, strict=True)
-    ]
-    photos = [picture_uri(home / path, edge=2 * _EDGE) if path else None for path in cube["photo"].to_numpy()]
-    sounds = [sound_uri(home / path) if path else (None, "") for path in cube["audio"].to_numpy()]
-    return {
-        "pictures": pictures,
-        "photos": photos,
-        "sounds": [uri for uri, _ in sounds],
-        "notes": [note for _, note in sounds],
-    }
+    kind = TYPES[name.rpartition(".")[2]]
+    return f"data:{kind};base64,{base64.b64encode(content).decode('ascii')}"
 
 
-def picture_uri(path: Path, *, edge: int = _EDGE) -> str | None:
-    """Read a picture as a WebP data URI.
+def into(folder: Path) -> Keep:
+    """Keep files in a folder, for a page that lies beside it.
+
+    Parameters
+    ----------
+    folder : pathlib.Path
+        Made if need be; files of the same names in it are replaced.
+
+    Returns
+    -------
+    callable
+        Takes a file's name and content, writes it and gives its address relative to the page.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+
+    def keep(name: str, content: bytes) -> str:
+        (folder / name).write_bytes(content)
+        return f"{urllib.parse.quote(folder.name, safe='')}/{name}"
+
+    return keep
+
+
+def picture_webp(path: Path, *, edge: int = _EDGE) -> bytes | None:
+    """Read a picture as WebP.
 
     Parameters
     ----------
@@ -75,7 +158,7 @@ def picture_uri(path: Path, *, edge: int = _EDGE) -> str | None:
 
     Returns
     -------
-    str or None
+    bytes or None
         None if there is no such file, or not a picture.
     """
     from PIL import Image, ImageOps
@@ -85,16 +168,14 @@ def picture_uri(path: Path, *, edge: int = _EDGE) -> str | None:
             picture.draft("RGB", (edge, edge))
             upright = ImageOps.exif_transpose(picture).convert("RGB")
         upright.thumbnail((edge, edge), Image.Resampling.LANCZOS)
-        file = io.BytesIO()
-        upright.save(file, "WEBP", quality=84, method=4)
+        return _webp(np.asarray(upright), 84)
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         _log.warning("The picture %s is left out of the map: %s", path, error)
         return None
-    return _uri("image/webp", file.getvalue())
 
 
-def sound_uri(path: Path, *, seconds: float = SECONDS) -> tuple[str | None, str]:
-    """Read the beginning of a recording as a mono Ogg Vorbis data URI.
+def read_sound(path: Path, *, seconds: float = SECONDS) -> Sound | None:
+    """Read the beginning of a recording, mono.
 
     Parameters
     ----------
@@ -105,8 +186,8 @@ def sound_uri(path: Path, *, seconds: float = SECONDS) -> tuple[str | None, str]
 
     Returns
     -------
-    tuple
-        The URI, or None where the recording cannot be read; and what to know of it, or ``""``.
+    Sound or None
+        None where the recording cannot be read.
     """
     import soundfile as sf
 
@@ -121,17 +202,53 @@ def sound_uri(path: Path, *, seconds: float = SECONDS) -> tuple[str | None, str]
                 out.write(waveform[start : start + _BLOCK])
     except (OSError, RuntimeError, ValueError) as error:
         _log.warning("The recording %s is left out of the map: %s", path, error)
-        return None, "This recording cannot be played."
+        return None
     whole = frames / rate
     note = f"The first {seconds:g} s of {_clock(whole)}." if whole > seconds + 0.5 else ""
-    return _uri("audio/ogg", ogg.getvalue()), note
+    return Sound(ogg.getvalue(), note, waveform, rate)
+
+
+def spectrogram(waveform: np.ndarray, rate: int) -> tuple[np.ndarray, float]:
+    """Draw a sound's power over time and frequency.
+
+    Parameters
+    ----------
+    waveform : numpy.ndarray
+        (n,) full scale ±1.
+    rate : int
+        Samples per second.
+
+    Returns
+    -------
+    tuple
+        A picture, uint8 of shape (H, W, 3), time to the right and frequency upwards, dark to light over 80
+        decibels up to the loudest; and the frequency of its upper edge in hertz.
+    """
+    from scipy import signal
+
+    waveform = np.pad(waveform, (0, max(0, 256 - len(waveform))))
+    hop = -(-len(waveform) // 400)
+    power = signal.spectrogram(waveform, rate, nperseg=256, noverlap=max(0, 256 - hop))[2]
+    loud = 10 * np.log10(np.maximum(power, 1e-14))
+    level = np.clip((loud - loud.max()) / -_QUIET + 1, 0, 1)[::-1]
+    stops = np.array([[int(hexa[k : k + 2], 16) for k in (1, 3, 5)] for hexa in _HEAT])
+    at = np.linspace(0, 1, len(stops))
+    return np.stack([np.interp(level, at, stops[:, k]) for k in range(3)], axis=-1).astype("u1"), rate / 2
+
+
+def _kept(keep: Keep, name: str, content: bytes | None) -> str | None:
+    return None if content is None else keep(name, content)
+
+
+def _webp(picture: np.ndarray, quality: int) -> bytes:
+    from PIL import Image
+
+    file = io.BytesIO()
+    Image.fromarray(picture).save(file, "WEBP", quality=quality, method=4)
+    return file.getvalue()
 
 
 def _clock(seconds: float) -> str:
     """Write a duration as minutes and seconds."""
     minutes, rest = divmod(round(seconds), 60)
     return f"{minutes}:{rest:02d} min" if minutes else f"{rest} s"
-
-
-def _uri(kind: str, content: bytes) -> str:
-    return f"data:{kind};base64,{base64.b64encode(content).decode('ascii')}"

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import base64
 import html
-import importlib.resources
-import json
-import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
@@ -15,23 +11,31 @@ from branca.element import Element, MacroElement
 
 from soundit_geo.cube import check_scenario, validate
 from soundit_geo.errors import InputError, ScenarioError
+from soundit_geo.maps.assets import json_block, leaflet, own
 from soundit_geo.maps.base import base_of
 from soundit_geo.maps.columns import columns_of
-from soundit_geo.maps.media import media_of
+from soundit_geo.maps.hexagons import hexagons_of
+from soundit_geo.maps.media import data_uri, into, media_of
+from soundit_geo.maps.surfaces import surfaces_of
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     import geopandas as gpd
     import xarray as xr
 
-VIEWS: Final = ("a", "b", "difference", "side by side")
-MEDIA: Final = ("inline", "none")
+    from soundit_geo.maps.surfaces import Surface
+
+VIEWS: Final = ("a", "b", "difference", "side by side", "swipe")
+MEDIA: Final = ("auto", "inline", "folder", "none")
+
+INLINE: Final = 400
+"""Up to so many landscapes travel inside the page where media is "auto": about 10 MB."""
 
 _OFFLINE: Final = (
-    "default-src 'none'; img-src data: blob:; media-src data: blob:; style-src 'unsafe-inline'; "
-    "script-src 'unsafe-inline'"
+    "default-src 'none'; img-src data: blob: file: 'self'; media-src data: blob: file: 'self'; "
+    "style-src 'unsafe-inline'; script-src 'unsafe-inline'"
 )
 
 
@@ -40,11 +44,12 @@ def site_map(
     *,
     variable: str = "lively",
     compare: tuple[str, str] | None = None,
-    view: Literal["a", "b", "difference", "side by side"] = "a",
+    view: Literal["a", "b", "difference", "side by side", "swipe"] = "a",
     base: Mapping[str, gpd.GeoDataFrame] | None = None,
+    surfaces: Mapping[str, Surface | Sequence[Surface]] | None = None,
     folder: str | os.PathLike[str] | None = None,
     tiles: str | None = None,
-    media: Literal["inline", "none"] = "inline",
+    media: Literal["auto", "inline", "folder", "none"] = "auto",
 ) -> SiteMap:
     """Draw a cube as an interactive map.
 
@@ -53,28 +58,33 @@ def site_map(
     cube : xarray.Dataset
         A cube, also one that is not finished: failed and pending sites are drawn hollow.
     variable : str
-        What colours the sites first: a perception, an urban indicator of `soundit_geo.classes.INDICATORS`, an
-        ADE20K element, or a PSS.
+        What colours the sites first: a perception, an urban indicator of `soundit_geo.pss.indicators`, an
+        ADE20K element, a PSS, or ``"scene"``.
     compare : tuple of str, optional
         Scenarios A and B; by default the first two.
-    view : {"a", "b", "difference", "side by side"}
+    view : {"a", "b", "difference", "side by side", "swipe"}
         What is shown first; difference is A − B.
     base : mapping, optional
         Name to GeoDataFrame of polygons or lines, drawn beneath the sites in that order; of their columns,
         name, fill, stroke (CSS colours) and width (of lines, pixels) are used.
+    surfaces : mapping, optional
+        Name of a variable to its surface, as `soundit_geo.spatial.surface` makes it, or to a list of them, one
+        for each of several scenarios; see `soundit_geo.maps.surfaces.surfaces_of`.
     folder : path, optional
         The study folder, against which the cube's relative paths resolve; by default the folder that the cube
         was opened in.
     tiles : str, optional
         A tile layer as `folium.Map` takes it, such as ``"OpenStreetMap"``. It needs the network; without one
         nothing does.
-    media : {"inline", "none"}
-        Whether pictures and sounds travel inside the page.
+    media : {"auto", "inline", "folder", "none"}
+        Whether pictures and sounds travel inside the page, in a folder ``NAME_media`` beside the saved
+        ``NAME.html``, or not at all; auto is inline up to 400 landscapes, then folder. Either way they load when
+        a site is opened.
 
     Returns
     -------
     SiteMap
-        A `folium.Map`; ``.save("map.html")`` writes one file.
+        A `folium.Map`; ``.save("map.html")`` writes one file (and the folder of media).
 
     Raises
     ------
@@ -82,8 +92,10 @@ def site_map(
         If the cube is not valid, or has no such variable.
     ScenarioError
         If the cube lacks a scenario of `compare`.
+    CRSError
+        If a base layer or a surface carries no CRS.
     InputError
-        If `view` or `media` is none of its values, or a base layer is not a GeoDataFrame.
+        If `view` or `media` is none of its values, a base layer is not a GeoDataFrame, or a surface no grid.
     """
     validate(cube)
     if media not in MEDIA:
@@ -96,14 +108,69 @@ def site_map(
     pair = [check_scenario(cube, name) for name in compare or (names[0], names[min(1, len(names) - 1)])]
     if folder is None and "source" in cube.encoding:
         folder = Path(cube.encoding["source"]).parent
-    columns = columns_of(cube, variable)
+    if media == "auto":
+        media = "inline" if cube["picture"].size <= INLINE else "folder"
+    columns = columns_of(cube, variable, (names.index(pair[0]), names.index(pair[1])))
+    keys = [one["key"] for one in columns["variables"]]
     columns |= {
-        "a": names.index(pair[0]),
-        "b": names.index(pair[1]),
         "view": view,
         "base": base_of(base or {}),
+        "hexagons": hexagons_of(cube["lon"].to_numpy(), cube["lat"].to_numpy()),
+        "surfaces": surfaces_of(surfaces or {}, keys, names),
+        "media_on": media != "none",
     }
-    return SiteMap(columns, media_of(cube, folder) if media == "inline" else None, tiles=tiles)
+    return SiteMap(columns, Media(cube, Path(folder or ""), media), tiles=tiles)
+
+
+class Media:
+    """The pictures and sounds of a map, read when the page is written.
+
+    Parameters
+    ----------
+    cube : xarray.Dataset
+        Names them.
+    home : pathlib.Path
+        What relative paths are relative to.
+    where : {"inline", "folder", "none"}
+        Where they go.
+    """
+
+    def __init__(self, cube: xr.Dataset, home: Path, where: str) -> None:
+        self.cube, self.home, self.where = cube, home, where
+        self._blocks: str | None = None if where == "inline" else ""
+
+    def blocks(self, name: str) -> str:
+        """Give what goes into the page.
+
+        Parameters
+        ----------
+        name : str
+            How their ids begin.
+
+        Returns
+        -------
+        str
+            A script element per site; nothing where the media lie in a folder that is not written yet.
+        """
+        if self._blocks is None:
+            self._blocks = self._written(name, data_uri)
+        return self._blocks
+
+    def write(self, name: str, folder: Path) -> None:
+        """Write the files beside a page.
+
+        Parameters
+        ----------
+        name : str
+            How the ids of the elements begin.
+        folder : pathlib.Path
+            Where to.
+        """
+        self._blocks = self._written(name, into(folder))
+
+    def _written(self, name: str, keep: Any) -> str:
+        found = enumerate(media_of(self.cube, self.home, keep))
+        return "\n".join(json_block(f"{name}-media-{place}", one) for place, one in found)
 
 
 class SiteMap(folium.Map):  # type: ignore[misc, unused-ignore]
@@ -114,16 +181,15 @@ class SiteMap(folium.Map):  # type: ignore[misc, unused-ignore]
     Parameters
     ----------
     columns : dict
-        As `soundit_geo.maps.columns.columns_of` gives, with ``a``, ``b``, ``view`` and ``base``.
-    media : dict, optional
-        As `soundit_geo.maps.media.media_of` gives.
+        As `soundit_geo.maps.columns.columns_of` gives, with ``view``, ``base``, ``hexagons``, ``surfaces`` and
+        ``media_on``.
+    media : Media
+        Pictures and sounds.
     tiles : str, optional
         As `folium.Map` takes it.
     """
 
-    def __init__(
-        self, columns: dict[str, Any], media: dict[str, Any] | None = None, *, tiles: str | None = None
-    ) -> None:
+    def __init__(self, columns: dict[str, Any], media: Media, *, tiles: str | None = None) -> None:
         steps: dict[str, Any] = {} if tiles else {"zoom_snap": 0.25}  # tiles blur between whole levels
         super().__init__([0.0, 0.0], zoom_start=2, tiles=tiles, zoom_control=False, **steps)
         self._name = "SiteMap"
@@ -131,6 +197,31 @@ class SiteMap(folium.Map):  # type: ignore[misc, unused-ignore]
         figure.title = html.escape(str(columns["title"]))
         self._sites = _Sites(columns, media)
         self.add_child(self._sites)
+
+    def save(self, outfile: Any, close_file: bool = True, **kwargs: Any) -> None:
+        """Write the page, and beside it the folder of media where there shall be one.
+
+        Parameters
+        ----------
+        outfile : path or file
+            Where to; a path if the media go into a folder.
+        close_file : bool
+            Whether to close a file that was given open.
+        **kwargs
+            Handed to folium.
+
+        Raises
+        ------
+        InputError
+            If the media go into a folder and `outfile` is no path.
+        """
+        media = self._sites.media
+        if media.where == "folder":
+            if not isinstance(outfile, (str, Path)):
+                raise InputError("media='folder' needs the path of the page to save, not an open file.")
+            target = Path(outfile)
+            media.write(self._sites.get_name(), target.with_name(f"{target.stem}_media"))
+        super().save(str(outfile) if isinstance(outfile, Path) else outfile, close_file, **kwargs)
 
     def render(self, **kwargs: Any) -> None:  # type: ignore[override, unused-ignore]
         """Put Leaflet and the map's own parts into the page, then render as folium does.
@@ -140,8 +231,8 @@ class SiteMap(folium.Map):  # type: ignore[misc, unused-ignore]
         **kwargs
             Handed to folium.
         """
-        own = (_Sites, folium.TileLayer)
-        strangers = any(not isinstance(child, own) for child in self._children.values())
+        parts = (_Sites, folium.TileLayer)
+        strangers = any(not isinstance(child, parts) for child in self._children.values())
         online = strangers or any(isinstance(child, folium.TileLayer) for child in self._children.values())
         # On this instance only: folium's add_js_link would change every later map.
         self.default_js = [link for link in folium.Map.default_js if strangers and link[0] != "leaflet"]
@@ -183,11 +274,11 @@ class _Verbatim(Element):  # type: ignore[misc, unused-ignore]
 class _Sites(MacroElement):  # type: ignore[misc, unused-ignore]
     """The columns and the script, as a child of a map."""
 
-    def __init__(self, columns: dict[str, Any], media: dict[str, Any] | None) -> None:
+    def __init__(self, columns: dict[str, Any], media: Media) -> None:
         super().__init__()
         self._name = "Sites"
         self._columns = columns
-        self._media = media
+        self.media = media
 
     def render(self, **kwargs: Any) -> None:  # type: ignore[override, unused-ignore]
         """Put data, style and script into the page.
@@ -201,68 +292,8 @@ class _Sites(MacroElement):  # type: ignore[misc, unused-ignore]
         figure: Any = self.get_root()
         site_map: Any = self._parent
         name = self.get_name()
-        files = importlib.resources.files("soundit_geo.maps")
-        style = files.joinpath("sitemap.css").read_text(encoding="utf-8")
-        script = files.joinpath("sitemap.js").read_text(encoding="utf-8")
-        figure.header.add_child(_Verbatim(f"<style>\n{style}</style>"), name="soundit_css")
-        figure.header.add_child(_Verbatim(f"<script>\n{script}</script>"), name="soundit_js")
-        data = [json_block(f"{name}-data", self._columns), json_block(f"{name}-media", self._media)]
-        figure.html.add_child(_Verbatim("\n".join(data)), name=name)
+        for part, text in own().items():
+            figure.header.add_child(_Verbatim(text), name=part)
+        blocks = [json_block(f"{name}-data", self._columns), self.media.blocks(name)]
+        figure.html.add_child(_Verbatim("\n".join(blocks)), name=name)
         figure.script.add_child(_Verbatim(f'soundit.start({site_map.get_name()}, "{name}");'), name=name)
-
-
-def json_block(name: str, data: object) -> str:
-    """Write data into a page so that nothing in it can end the block or be taken for code.
-
-    Parameters
-    ----------
-    name : str
-        The block's id.
-    data : object
-        What `json.dumps` takes.
-
-    Returns
-    -------
-    str
-        A script element of type application/json.
-    """
-    text = json.dumps(data, ensure_ascii=True, allow_nan=False, separators=(",", ":"))  # ASCII: no U+2028/9
-    for sign in "<>&":
-        text = text.replace(sign, f"\\u{ord(sign):04x}")
-    return f'<script type="application/json" id="{name}">{text}</script>'
-
-
-def leaflet() -> dict[str, str]:
-    """Read Leaflet's files, from the package that carries them, as elements of a page's header.
-
-    Returns
-    -------
-    dict
-        Name to HTML: script, style and marker icons, none of which names a file or an address to load.
-    """
-    folder = importlib.resources.files("js_lib_leaflet").joinpath("static", "js_lib_leaflet")
-    images = {
-        image: "data:image/png;base64,"
-        + base64.b64encode(folder.joinpath("images", image).read_bytes()).decode("ascii")
-        for image in (
-            "layers.png",
-            "layers-2x.png",
-            "marker-icon.png",
-            "marker-icon-2x.png",
-            "marker-shadow.png",
-        )
-    }
-    style = folder.joinpath("leaflet.css").read_text(encoding="utf-8")
-    style = re.sub(r"url\(images/([\w.-]+)\)", lambda match: f"url({images[match[1]]})", style)
-    script = folder.joinpath("leaflet.js").read_text(encoding="utf-8")
-    script = re.sub(r"//# sourceMappingURL=\S+", "", script).replace("</script", "<\\/script")
-    icons = {
-        "iconUrl": images["marker-icon.png"],
-        "iconRetinaUrl": images["marker-icon-2x.png"],
-        "shadowUrl": images["marker-shadow.png"],
-    }
-    markers = f'L.Icon.Default.imagePath = ""; L.Icon.Default.mergeOptions({json.dumps(icons)});'
-    return {
-        "leaflet": f"<script>\n{script}\n{markers}\n</script>",
-        "leaflet_css": f"<style>\n{style}\n</style>",
-    }
