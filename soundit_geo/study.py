@@ -18,6 +18,7 @@ import hashlib
 import json
 import logging
 import math
+import threading
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,22 +31,33 @@ from soundit_geo import (
     accessors,  # noqa: F401 - registers cube.soundit
 )
 from soundit_geo.classes import PERCEPTIONS
-from soundit_geo.cube import DONE, FAILED, new_cube, open_cube, save_cube, write_cells
+from soundit_geo.cube import (
+    DONE,
+    FAILED,
+    new_cube,
+    open_cube,
+    picture_path,
+    save_cube,
+    with_scenario,
+    write_cells,
+)
+from soundit_geo.cube.schema import CELL, VARIABLES
 from soundit_geo.errors import (
     AudioError,
     InputError,
     MissingFileError,
     OutsideWorldWarning,
+    ScenarioError,
     SitesError,
     StudyError,
 )
 from soundit_geo.recordings import read_sites, to_lonlat
-from soundit_geo.scenarios import AS_RECORDED, as_scenarios, prompts_for
+from soundit_geo.scenarios import AS_RECORDED, Scenario, as_scenarios, prompts_for
 from soundit_geo.weights import presets
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Generator, Mapping, Sequence
 
     import geopandas as gpd
     import pandas as pd
@@ -60,6 +72,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+SKETCH = "sketch"
+"""The scenario of a sketch."""
+
 _END = 65_536  # bytes of each end of a file that are hashed
 
 
@@ -73,8 +88,9 @@ class Study:
     out : path
         The study folder. One that holds the same study is gone on with.
     scenarios : mapping of str to (str or None), or sequence of Scenario
-        Name to scene prompt, None for the sound alone; in the scenario ``as recorded`` a site's own ``scene``
-        is its prompt.
+        Name to scene prompt, ``"@COLUMN"`` for the words of that column, None for the sound alone; in the scenario
+        ``as recorded`` a site's own ``scene`` is its prompt. `read_scenarios` reads them from a file. Where two
+        scenarios give a site the same prompt, its landscapes are drawn once, and are the same in both.
     model : str or path
         Preset name, pipeline folder or hub id.
     judges : str or path, optional
@@ -128,6 +144,7 @@ class Study:
         self.draws, self.seed, self.batch_size = draws, seed, batch_size
         self.steps, self.guidance, self.device = steps, guidance, device
         self.out = Path(out)
+        self._running = threading.Lock()
 
     @property
     def cube_path(self) -> Path:
@@ -142,7 +159,11 @@ class Study:
         dict
             Plain values, as ``study.json`` holds them.
         """
-        prompts = prompts_for(self.sites, self.scenarios)
+        return self._described(self.scenarios)
+
+    def _described(self, scenarios: Sequence[Scenario]) -> dict[str, Any]:
+        """The study with these scenarios, as ``study.json`` holds it."""
+        prompts = prompts_for(self.sites, scenarios)
         return {
             "model": self.model,
             "judges": self.judges,
@@ -150,7 +171,7 @@ class Study:
             "draws": self.draws,
             "steps": self.steps,
             "guidance": self.guidance,
-            "scenarios": [scenario.name for scenario in self.scenarios],
+            "scenarios": [scenario.name for scenario in scenarios],
             "sites": [
                 {
                     "site": site,
@@ -192,33 +213,143 @@ class Study:
         """
         from tqdm import tqdm
 
-        prompts = prompts_for(self.sites, self.scenarios)
-        pipeline, judges = self._load()  # before the folder: an unknown model leaves no trace
-        self._claim_folder()
-        self._lay_down(prompts, judges)
-        cube = open_cube(self.cube_path)
-        cells = len(self.scenarios) * self.draws
-        wide = max(1, math.ceil(self.batch_size / cells))
-        names = list(self.sites.index)
-        blocks = [names[start : start + wide] for start in range(0, len(names), wide)]
-        finished = (cube["status"] == DONE).all(dim=("scenario", "draw")).to_series()
-        pending = [block for block in blocks if not finished[block].all()]
-        tally = _Tally()
-        done = cells * (len(names) - sum(map(len, pending)))
-        with tqdm(total=cells * len(names), initial=done, desc="landscapes", disable=not progress) as bar:
-            for block in pending:
-                cells_of_block = cube.sel(site=block).copy(deep=True)
-                self._run_block(cells_of_block, prompts, pipeline, judges, tally)
-                bar.update(cells * len(block))
-        if tally.foreign or tally.foreign_photos:
+        models = self.load()  # before the folder: an unknown model leaves no trace
+        with tqdm(desc="landscapes", disable=not progress) as bar:
+            for at in self.advance(models):
+                bar.total, bar.n = at.total, at.done
+                bar.refresh()
+        if at.foreign or at.foreign_photos:
             warnings.warn(
-                f"{tally.foreign} of {tally.drawn} landscapes and {tally.foreign_photos} of {tally.photos} photos lie "
-                f"outside the world of the judges ({', '.join(sorted(set(judges.names.values())))}); their scores "
-                "carry no evidence.",
+                f"{at.told()} ({', '.join(sorted(set(models[1].names.values())))}); their scores carry no evidence.",
                 OutsideWorldWarning,
                 stacklevel=2,
             )
         return open_cube(self.cube_path)
+
+    def advance(self, models: tuple[SounDiTPipeline, Judges] | None = None) -> Generator[Progress]:
+        """Draw and score whatever is not done yet, a block of sites at a time.
+
+        Leave the loop to stop: what was drawn is kept, and the next run goes on from there.
+
+        Parameters
+        ----------
+        models : tuple of SounDiTPipeline and Judges, optional
+            As `load` gives them.
+
+        Yields
+        ------
+        Progress
+            First before anything is drawn, then after each block; always the same object.
+
+        Raises
+        ------
+        StudyError
+            If the folder holds another study or cannot be written, or this study is running already.
+        WeightsError, MissingFileError
+            If model or judges are not there.
+        """
+        if not self._running.acquire(blocking=False):
+            raise StudyError(f"The study in {self.out} is running already. Wait for it, or stop that run.")
+        try:
+            pipeline, judges = models or self.load()
+            self._claim_folder()
+            prompts = prompts_for(self.sites, self.scenarios)
+            cube = self._lay_down(prompts, judges)
+            names = list(self.sites.index)
+            wide = self._sites_per_block()
+            waiting = (cube["status"] != DONE).sum(dim=("scenario", "draw")).to_series()
+            at = Progress(done=int((cube["status"] == DONE).sum()), total=cube["status"].size)
+            yield at
+            for start in range(0, len(names), wide):
+                block = [site for site in names[start : start + wide] if waiting[site]]
+                if block:
+                    self._run_block(cube.sel(site=block).copy(deep=True), prompts, pipeline, judges, at)
+                    at.done += int(waiting[block].sum())
+                    yield at
+        finally:
+            self._running.release()
+
+    def add_scenario(self, name: str, prompt: str | None) -> Scenario:
+        """Add a scenario to the study and its folder; the next run draws it.
+
+        The folder remembers it: the same study without it, opened later, takes it up again when it runs.
+
+        Parameters
+        ----------
+        name : str
+            What maps and tables call it.
+        prompt : str or None
+            As in `Scenario`.
+
+        Returns
+        -------
+        Scenario
+            The new one, which is the last.
+
+        Raises
+        ------
+        ScenarioError
+            If the study has one of that name, it is malformed, or files cannot hold its text.
+        StudyError
+            If the folder holds another study or cannot be written.
+        """
+        scenario = _storable(Scenario(name, prompt))
+        self._claim_folder()
+        grown = as_scenarios([*self.scenarios, scenario])
+        note = self.out / "study.json"
+        added = json.loads(note.read_text(encoding="utf-8")).get("added", [])
+        self._write_note(self._described(grown), [*added, {"name": name, "prompt": prompt}])
+        self.scenarios = grown
+        return scenario
+
+    def sketch(
+        self, site: str, prompt: str | None, models: tuple[SounDiTPipeline, Judges] | None = None
+    ) -> Sketch:
+        """Draw and score one site under any prompt, in memory only.
+
+        Model, judges, settings and first noise are the study's: against a landscape of the same site and draw, only
+        the prompt differs.
+
+        Parameters
+        ----------
+        site : str
+            Name of the site.
+        prompt : str or None
+            As in `Scenario`.
+        models : tuple of SounDiTPipeline and Judges, optional
+            As `load` gives them.
+
+        Returns
+        -------
+        Sketch
+            With as many draws as the study has.
+
+        Raises
+        ------
+        SitesError
+            If there is no such site.
+        ScenarioError
+            If the prompt is malformed.
+        AudioError
+            If the recording cannot be used.
+        WeightsError, MissingFileError
+            If model or judges are not there.
+        """
+        if site not in self.sites.index:
+            raise SitesError(f"There is no site {site!r}. The study has {len(self.sites)} others.")
+        sites = self.sites.loc[[site]]
+        prompts = prompts_for(sites, [_storable(Scenario(SKETCH, prompt))])
+        pipeline, judges = models or self.load()
+        heard, messages = self._listen([site], pipeline)
+        if site not in heard:
+            raise AudioError(messages[site])
+        cube = new_cube(sites, [SKETCH], self.draws, prompts, self._attrs(judges), folder=self.out)
+        cells = [(site, SKETCH, draw) for draw in range(self.draws)]
+        pictures = self._draw_all(cells, heard, prompts, pipeline)
+        tally = Progress()
+        self._score(cube, [[cell] for cell in cells], pictures, judges, messages, tally)
+        cube["message"].loc[site] = messages.get(site, "")
+        return Sketch(cube, pictures, tally.foreign)
 
     def map(self, base: Mapping[str, gpd.GeoDataFrame] | None = None, **options: Any) -> SiteMap:
         """The study's cube as an interactive map.
@@ -243,11 +374,13 @@ class Study:
     def _claim_folder(self) -> None:
         """Write ``study.json``, or check that the one there is ours."""
         note = self.out / "study.json"
-        mine = self.describe()
         try:
             self.out.mkdir(parents=True, exist_ok=True)
             if note.exists():
                 theirs = json.loads(note.read_text(encoding="utf-8"))
+                names = {scenario.name for scenario in self.scenarios}
+                added = [Scenario(**one) for one in theirs.get("added", []) if one["name"] not in names]
+                mine = self._described([*self.scenarios, *added])
                 other = [key for key in mine if theirs.get(key) != mine[key]]
                 if other:
                     said = ", ".join(
@@ -257,9 +390,9 @@ class Study:
                         f"{self.out} holds another study, which differs in {said}. "
                         "Choose another folder, or repeat that study's settings to go on with it."
                     )
+                self.scenarios = (*self.scenarios, *added)
             else:
-                text = json.dumps({**mine, "created_by": f"soundit-geo {__version__}"}, indent=1)
-                _write_whole(note, text.encode())
+                self._write_note(self.describe())
         except OSError as error:
             raise StudyError(
                 f"{self.out} cannot be written: {error}. Choose a folder you may write to."
@@ -269,13 +402,37 @@ class Study:
                 f"{note} is not a study's description: {error}. Choose another folder."
             ) from error
 
-    def _lay_down(self, prompts: pd.DataFrame, judges: Judges) -> None:
-        """Write the empty cube, if there is none."""
-        if self.cube_path.exists():
-            return
+    def _write_note(self, described: Mapping[str, Any], added: Sequence[Mapping[str, Any]] = ()) -> None:
+        """Write ``study.json``; `added` are the scenarios that came later."""
+        more = {"added": added} if added else {}
+        text = json.dumps({**described, **more, "created_by": f"soundit-geo {__version__}"}, indent=1)
+        _write_whole(self.out / "study.json", text.encode())
+
+    def _sites_per_block(self) -> int:
+        return max(1, math.ceil(self.batch_size / (len(self.scenarios) * self.draws)))
+
+    def _lay_down(self, prompts: pd.DataFrame, judges: Judges) -> xr.Dataset:
+        """The cube, with every scenario; what it lacks is laid down."""
+        for left in self.out.glob(f".*-{self.cube_path.name}.old"):  # a kill came between two renames
+            if not self.cube_path.exists():
+                left.replace(self.cube_path)
+        names = [scenario.name for scenario in self.scenarios]
+        if not self.cube_path.exists():
+            cube = new_cube(self.sites, names, self.draws, prompts, self._attrs(judges), folder=self.out)
+            save_cube(cube, self.cube_path, sites_per_chunk=self._sites_per_block())
+        cube = open_cube(self.cube_path)
+        absent = [name for name in names if name not in cube["scenario"].to_numpy()]
+        for name in absent:
+            cube = with_scenario(cube, name, prompts[name])
+        if absent:
+            save_cube(cube, self.cube_path, sites_per_chunk=self._sites_per_block())
+        return cube
+
+    def _attrs(self, judges: Judges) -> dict[str, Any]:
+        """What a cube of this study says of itself."""
         worlds = set(judges.worlds.values())
         stand_in = self.model in presets() or "synthetic city" in worlds
-        attrs = {
+        return {
             "title": "Predicted perception of generated landscapes",
             "model": self.model,
             "judges": json.dumps(judges.names),
@@ -287,13 +444,22 @@ class Study:
             "evidence": "stand-in: synthetic city" if stand_in else "trained model",
             "perception_scale": judges.perception_scale,
         }
-        codes = [scenario.name for scenario in self.scenarios]
-        cube = new_cube(self.sites, codes, self.draws, prompts, attrs, folder=self.out)
-        cells = len(codes) * self.draws
-        save_cube(cube, self.cube_path, sites_per_chunk=max(1, math.ceil(self.batch_size / cells)))
 
-    def _load(self) -> tuple[SounDiTPipeline, Judges]:
-        """Model and judges on their device, in evaluation mode."""
+    def load(self) -> tuple[SounDiTPipeline, Judges]:
+        """Load what draws and what judges.
+
+        Returns
+        -------
+        tuple of SounDiTPipeline and Judges
+            On their device, in evaluation mode; `advance` and `sketch` take them.
+
+        Raises
+        ------
+        InputError
+            If the judges do not score all six perceptions, or the device is not there.
+        WeightsError, MissingFileError
+            If model or judges are not there.
+        """
         import torch
         from diffusers.utils import logging as diffusers_logging
 
@@ -321,9 +487,9 @@ class Study:
         prompts: pd.DataFrame,
         pipeline: SounDiTPipeline,
         judges: Judges,
-        tally: _Tally,
+        tally: Progress,
     ) -> None:
-        """Draw, score and write the sites of a block."""
+        """Draw, score and write what is not done at the sites of a block."""
         block = [str(site) for site in cube["site"].to_numpy()]
         heard, messages = self._listen(block, pipeline)
         cells = [
@@ -333,19 +499,45 @@ class Study:
             for scenario in self.scenarios
             for draw in range(self.draws)
         ]
-        pictures: list[Image.Image] = []
-        for start in range(0, len(cells), self.batch_size):
-            pictures += self._draw(cells[start : start + self.batch_size], heard, prompts, pipeline)
-        for cell, picture in zip(cells, pictures, strict=True):
-            path = self.out / str(cube["picture"].loc[cell].item())
-            path.parent.mkdir(parents=True, exist_ok=True)
-            _write_whole(path, _png(picture))
-        self._score(cube, cells, pictures, judges, messages, tally)
-        for site in block:
+        twins: dict[tuple[str, str, int], list[tuple[str, str, int]]] = {}  # of one prompt: one landscape
+        for site, scenario, draw in cells:
+            twins.setdefault((site, str(prompts.loc[site, scenario]), draw), []).append(
+                (site, scenario, draw)
+            )
+        alike = []
+        for same in twins.values():
+            made = [cell for cell in same if cube["status"].loc[cell] == DONE]
+            waiting = [cell for cell in same if cell not in made]
+            if made and waiting and (self.out / picture_path(*made[0])).exists():
+                self._copy(cube, made[0], waiting)
+            elif waiting:
+                alike.append(waiting)
+        pictures = self._draw_all([same[0] for same in alike], heard, prompts, pipeline)
+        for same, picture in zip(alike, pictures, strict=True):
+            self._keep(same, _png(picture))
+        self._score(cube, alike, pictures, judges, messages, tally)
+        for site in {*messages, *(same[0][0] for same in alike)}:
             cube["message"].loc[site] = messages.get(site, "")
             if site not in heard:
-                cube["status"].loc[site] = FAILED
+                cube["status"].loc[site] = np.where(cube["status"].loc[site] == DONE, DONE, FAILED)
         write_cells(self.cube_path, cube.drop_vars(["picture", "prompt", "audio", "photo"]))
+
+    def _keep(self, cells: Sequence[tuple[str, str, int]], png: bytes) -> None:
+        """Write the picture of some cells."""
+        for cell in cells:
+            path = self.out / picture_path(*cell)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            _write_whole(path, png)
+
+    def _copy(
+        self, cube: xr.Dataset, made: tuple[str, str, int], waiting: Sequence[tuple[str, str, int]]
+    ) -> None:
+        """Give cells of one prompt what one of them has: the scenario came later than its twin."""
+        self._keep(waiting, (self.out / picture_path(*made)).read_bytes())
+        for name, (dims, _, _, _) in VARIABLES.items():
+            if dims[:3] == CELL and name != "picture":
+                for cell in waiting:
+                    cube[name].loc[cell] = cube[name].loc[made]
 
     def _listen(
         self, block: Sequence[str], pipeline: SounDiTPipeline
@@ -364,6 +556,19 @@ class Study:
                 messages[site] = str(error)
                 log.warning("Site %s fails: %s", site, error)
         return heard, messages
+
+    def _draw_all(
+        self,
+        cells: Sequence[tuple[str, str, int]],
+        heard: Mapping[str, tuple[Tensor, Tensor]],
+        prompts: pd.DataFrame,
+        pipeline: SounDiTPipeline,
+    ) -> list[Image.Image]:
+        """One landscape per cell, batch by batch."""
+        pictures: list[Image.Image] = []
+        for start in range(0, len(cells), self.batch_size):
+            pictures += self._draw(cells[start : start + self.batch_size], heard, prompts, pipeline)
+        return pictures
 
     def _draw(
         self,
@@ -396,23 +601,23 @@ class Study:
     def _score(
         self,
         cube: xr.Dataset,
-        cells: Sequence[tuple[str, str, int]],
+        alike: Sequence[Sequence[tuple[str, str, int]]],
         pictures: Sequence[Image.Image],
         judges: Judges,
         messages: dict[str, str],
-        tally: _Tally,
+        tally: Progress,
     ) -> None:
-        """Fill the block's cells with what the judges say."""
-        if not cells:
+        """Fill the block's cells with what the judges say of their pictures; `alike` are the cells of each."""
+        if not alike:
             return
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", OutsideWorldWarning)  # counted here, said once at the end
             scores = judges.score(pictures)
             real = {
                 site: self._judge_photo(site, judges, messages)
-                for site in dict.fromkeys(cell[0] for cell in cells)
+                for site in dict.fromkeys(same[0][0] for same in alike)
             }
-        for index, cell in enumerate(cells):
+        for index, cell in ((index, cell) for index, same in enumerate(alike) for cell in same):
             cube["element_share"].loc[cell] = scores.element_share[index]
             cube["scene_class"].loc[cell] = scores.scene_class[index]
             cube["scene_probability"].loc[cell] = scores.scene_probability[index]
@@ -422,7 +627,7 @@ class Study:
                 for name, value in _similarity(photo, scores, index).items():
                     cube[name].loc[cell] = value
             cube["status"].loc[cell] = DONE
-        tally.drawn += len(cells)
+        tally.drawn += len(alike)
         tally.foreign += int(scores.outside.sum())
         photos = [photo for photo in real.values() if photo is not None]
         tally.photos += len(photos)
@@ -444,13 +649,57 @@ class Study:
 
 
 @dataclass
-class _Tally:
-    """How much was drawn, and how much of it the judges find foreign."""
+class Progress:
+    """How far a run is, and how much of it the judges find foreign.
 
+    Parameters
+    ----------
+    done, total : int
+        Cells of the cube: those that are done or were tried, and all.
+    drawn, foreign : int
+        Landscapes drawn by this run, and how many of them lie outside the world of the judges.
+    photos, foreign_photos : int
+        Photos judged by this run, and how many of them lie outside.
+    """
+
+    done: int = 0
+    total: int = 0
     drawn: int = 0
     foreign: int = 0
     photos: int = 0
     foreign_photos: int = 0
+
+    def told(self) -> str:
+        """Say how much lies outside.
+
+        Returns
+        -------
+        str
+            One clause.
+        """
+        return (
+            f"{self.foreign} of {self.drawn} landscapes and {self.foreign_photos} of {self.photos} photos lie "
+            "outside the world of the judges"
+        )
+
+
+@dataclass(frozen=True)
+class Sketch:
+    """One site under a prompt that need not be among the study's scenarios.
+
+    Parameters
+    ----------
+    cube : xarray.Dataset
+        A cube of one site and one scenario, ``"sketch"``; its pictures are not on disk.
+    pictures : list of PIL.Image.Image
+        One per draw.
+    foreign : int
+        How many of them lie outside the world of the judges.
+    """
+
+    cube: xr.Dataset
+    pictures: list[Image.Image]
+    foreign: int
 
 
 def first_noise(seed: int, site: str, draw: int, shape: tuple[int, ...]) -> Tensor:
@@ -506,6 +755,16 @@ def _print_of(path: object) -> list[object]:
     except OSError:
         return [path]
     return [path, size, hashlib.sha256(ends).hexdigest()[:16]]
+
+
+def _storable(scenario: Scenario) -> Scenario:
+    """Refuse text that no file can hold."""
+    for text in (scenario.name, scenario.prompt or ""):
+        if "\0" in text or text != text.encode(errors="replace").decode():
+            raise ScenarioError(
+                f"{text!r} holds NUL or half a surrogate pair, which files cannot hold. Leave it out."
+            )
+    return scenario
 
 
 def _brief(value: object) -> str:

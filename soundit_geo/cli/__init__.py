@@ -16,7 +16,7 @@ from typing import Annotated, Any
 import typer
 
 from soundit_geo import __version__
-from soundit_geo.cli import bench, study, train, weights
+from soundit_geo.cli import bench, compare, export, fidelity, field, lab, layers, study, train, weights
 from soundit_geo.errors import SounditError, SounditWarning
 
 app = typer.Typer(
@@ -27,9 +27,15 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(study.app)
+app.add_typer(export.app)
+app.add_typer(field.app)
+app.add_typer(compare.app)
+app.add_typer(layers.app)
+app.add_typer(fidelity.app)
 app.add_typer(train.app, name="train")
 app.add_typer(weights.app, name="weights")
 app.add_typer(bench.app, name="bench")
+app.add_typer(lab.app, name="lab")
 
 
 def _version(show: bool) -> None:

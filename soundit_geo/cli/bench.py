@@ -67,6 +67,40 @@ def bench_sampling(
     )
 
 
+@app.command("scoring")
+def bench_scoring(
+    elements: Annotated[
+        str, typer.Option(help="segformer-b0, upernet-convnext-tiny or deeplabv3-r50.")
+    ] = "segformer-b0",
+    pictures: Annotated[int, typer.Option(min=1, help="Pictures to judge in every round.")] = 16,
+    width: Annotated[int, typer.Option(min=8, help="Width of a picture in pixels.")] = 1024,
+    rounds: Rounds = 5,
+    memory: Annotated[
+        int | None, typer.Option(min=40, help="Measure instead how much memory so many pictures take.")
+    ] = None,
+) -> None:
+    """Three judges of published sizes beside a plain loop over pictures and networks."""
+    from soundit_geo.lab.bench_scoring import bench_memory
+    from soundit_geo.lab.bench_scoring import bench_scoring as measure
+
+    found = (
+        measure(elements, pictures=pictures, width=width, rounds=rounds)
+        if memory is None
+        else bench_memory(memory)
+    )
+    print(json.dumps(found, indent=2))
+
+
+@app.command("layers")
+def bench_layers(
+    sites: Annotated[int, typer.Option(min=50, help="Sites of the cube; 3 scenarios, 4 draws.")] = 100_000,
+) -> None:
+    """Layers of a large cube beside pandas, geopandas and esda used plainly: seconds and peak memory."""
+    from soundit_geo.lab.bench_layers import bench_layers as measure
+
+    print(json.dumps(measure(sites), indent=2))
+
+
 @app.command("sizes")
 def bench_sizes() -> None:
     """Parameters of every named size: those of DiT, and the new ones."""
@@ -81,3 +115,16 @@ def bench_paper_size() -> None:
     from soundit_geo.lab.paper_size import paper_size
 
     print(json.dumps(paper_size(), indent=2))
+
+
+@app.command("maps")
+def bench_maps(
+    sites: Annotated[int, typer.Option(min=10, help="Sites of the first comparison.")] = 10_000,
+    many: Annotated[int, typer.Option(min=10, help="Sites of the second.")] = 100_000,
+    pictured: Annotated[int, typer.Option(min=10, help="Sites with pictures and sounds.")] = 1_000,
+    rounds: Rounds = 5,
+) -> None:
+    """The map beside GeoDataFrame.explore, in Chromium: file, build, first paint, switch."""
+    from soundit_geo.lab import bench_maps as bench
+
+    print(json.dumps(bench.bench_maps(sites=sites, many=many, pictured=pictured, rounds=rounds), indent=2))

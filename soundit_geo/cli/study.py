@@ -67,6 +67,12 @@ def run(
     ],
     out: Out,
     scenario: Prompts = None,
+    scenarios: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="Scenarios as YAML, or polygons with name and prompt; see docs/scenarios.md."
+        ),
+    ] = None,
     audio_root: Annotated[
         Path | None, typer.Option(help="Folder that the audio paths are relative to.")
     ] = None,
@@ -85,12 +91,15 @@ def run(
 ) -> None:
     """Study recordings at coordinates: landscapes, scores, cube and map. Run again to go on after a stop."""
     from soundit_geo.recordings import read_sites
-    from soundit_geo.scenarios import AS_RECORDED, as_scenarios
+    from soundit_geo.scenarios import AS_RECORDED, Scenario, as_scenarios, parse_scenario, read_scenarios
     from soundit_geo.study import Study
 
-    if any(text.partition("=")[0].strip() == AS_RECORDED for text in scenario or []):
+    recorded = Scenario(AS_RECORDED)
+    more = [one for one in (read_scenarios(scenarios) if scenarios else ()) if one != recorded]
+    more += [parse_scenario(text) for text in scenario or []]
+    if any(one.name == AS_RECORDED for one in more):
         raise ScenarioError(f"The scenario {AS_RECORDED!r} is always there. Give yours another name.")
-    compared = as_scenarios([f"{AS_RECORDED}=", *(scenario or [])])
+    compared = as_scenarios([recorded, *more])
     table = read_sites(sites, audio_root=audio_root, absent="keep")
     layers = {path.stem: _layer(path) for path in base or []}
     study = Study(
@@ -124,6 +133,10 @@ def draw_map(
     tiles: Annotated[
         str | None, typer.Option(help="A tile layer, such as OpenStreetMap; needs the network.")
     ] = None,
+    view: Annotated[str, typer.Option(help="a, b, difference, side by side or swipe.")] = "a",
+    media: Annotated[
+        str, typer.Option(help="Pictures and sounds: inline, in a folder beside the file, none, or auto.")
+    ] = "auto",
 ) -> None:
     """Map a finished or unfinished study. Loads no model."""
     from soundit_geo.cube import open_cube
@@ -133,9 +146,8 @@ def draw_map(
     cube = open_cube(path)
     target = out or path.parent / "map.html"
     layers = {layer.stem: _layer(layer) for layer in base or []}
-    site_map(cube, variable=variable, compare=compare, base=layers, folder=path.parent, tiles=tiles).save(
-        str(target)
-    )
+    shown: dict[str, Any] = {"variable": variable, "compare": compare, "view": view, "media": media}
+    site_map(cube, base=layers, folder=path.parent, tiles=tiles, **shown).save(target)
     print(target)
 
 
