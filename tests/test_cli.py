@@ -74,6 +74,9 @@ def test_map_draws_a_study_and_refuses_what_it_has_not(saved_study, tmp_path):
     done = call("map", folder, "--out", tmp_path / "m.html", "--variable", "safe", "--compare", *names[:2])
     assert done.returncode == 0, done.stderr
     assert "<html" in (tmp_path / "m.html").read_text()
+    assert call("export", folder, "--out", tmp_path / "cube.nc").returncode == 0
+    assert call("map", tmp_path / "cube.nc").returncode == 0
+    assert "<html" in (tmp_path / "map.html").read_text()
     for arguments in (
         [folder, "--compare", "nowhere", names[0]],
         [folder, "--variable", "smell"],

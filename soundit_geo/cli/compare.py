@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from soundit_geo.cli.options import Json, Seed
+from soundit_geo.cli.options import ChanceSeed, Json
 from soundit_geo.errors import InputError, MissingFileError
 
 if TYPE_CHECKING:
@@ -21,7 +21,10 @@ app = typer.Typer()
 
 @app.command()
 def compare(
-    study: Annotated[Path, typer.Argument(help="A study folder, or a cube.zarr in one.")],
+    study: Annotated[
+        Path,
+        typer.Argument(help="A study folder, a cube.zarr, or a cube as netCDF.", metavar="STUDY_OR_CUBE"),
+    ],
     a: Annotated[str, typer.Argument(metavar="A", help="The scenario that is looked at.")],
     b: Annotated[str, typer.Argument(metavar="B", help="The one that it is held against.")],
     goal: Annotated[
@@ -43,7 +46,7 @@ def compare(
     se: Annotated[
         float | None, typer.Option(help="Say how many draws bring a site's standard error down to this.")
     ] = None,
-    seed: Seed = 0,
+    seed: ChanceSeed = 0,
     as_json: Json = False,
 ) -> None:
     """What scenario A changes against B: means, 95 % intervals, sites that change, districts, ranks."""

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from soundit_geo.cli.options import Draws, Quiet, Seed, Steps
+from soundit_geo.cli.options import ChanceSeed, Draws, Quiet, Seed, Steps
 
 app = typer.Typer(
     help="Check claims on simulated truth and on the synthetic city; prints JSON.", no_args_is_help=True
@@ -24,7 +24,7 @@ def lab_coverage(
     spread: Annotated[
         float, typer.Option(min=0, help="How far sites' effects scatter; draws scatter by about 1.")
     ] = 1.0,
-    seed: Seed = 0,
+    seed: ChanceSeed = 0,
 ) -> None:
     """How often the intervals of differences hold a known effect, and how many discoveries are false."""
     from soundit_geo.lab.coverage import coverage

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from soundit_geo.cli.options import Json
+from soundit_geo.cli.options import ChanceSeed, Json
 from soundit_geo.errors import InputError, MissingFileError
 
 if TYPE_CHECKING:
@@ -25,7 +25,6 @@ Scenario = Annotated[str | None, typer.Option(help="Which scenario, where the cu
 Against = Annotated[str | None, typer.Option(help="A second scenario, to be taken off the first.")]
 Table = Annotated[Path, typer.Option("--out", "-o", help="A .parquet, .gpkg or .geojson file.")]
 Minimum = Annotated[int, typer.Option(min=1, help="Places below which an area has no mean.")]
-Seed = Annotated[int, typer.Option(min=0, help="Fixes what is drawn at random.")]
 
 
 @app.command()
@@ -44,7 +43,7 @@ def surface(
     plain: Annotated[
         bool, typer.Option("--plain", help="A plain GeoTIFF, not a cloud-optimised one.")
     ] = False,
-    seed: Seed = 0,
+    seed: ChanceSeed = 0,
     as_json: Json = False,
 ) -> None:
     """Interpolate between the sites: a GeoTIFF with standard deviation, and how accurate it is."""
@@ -171,7 +170,7 @@ def hotspots(
     neighbours: Annotated[int, typer.Option(min=1, help="Nearest places that count as neighbours.")] = 8,
     distance: Annotated[float | None, typer.Option(help="Metres within which places count instead.")] = None,
     alpha: Annotated[float, typer.Option(help="False-discovery rate of the clusters.")] = 0.05,
-    seed: Seed = 0,
+    seed: ChanceSeed = 0,
     as_json: Json = False,
 ) -> None:
     """Find clusters (local Moran's I) and hot spots (Gi*), false discoveries controlled."""

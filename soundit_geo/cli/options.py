@@ -10,6 +10,7 @@ import typer
 Out = Annotated[Path, typer.Option("--out", "-o", help="Folder for the results.")]
 Draws = Annotated[int, typer.Option(help="Landscapes per site and scenario.")]
 Seed = Annotated[int, typer.Option(min=0, help="Fixes the first noise of every site and draw.")]
+ChanceSeed = Annotated[int, typer.Option(min=0, help="Fixes what is drawn at random.")]
 Batch = Annotated[int, typer.Option(help="Landscapes drawn at a time.")]
 Steps = Annotated[int, typer.Option(help="Steps of the sampler.")]
 Guidance = Annotated[float, typer.Option(help="Guidance scale on soundscape and prompt together.")]

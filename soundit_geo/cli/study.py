@@ -119,9 +119,12 @@ def run(
 
 @app.command("map")
 def draw_map(
-    study: Annotated[Path, typer.Argument(help="A study folder, or a cube.zarr in one.")],
+    study: Annotated[
+        Path,
+        typer.Argument(help="A study folder, a cube.zarr, or a cube as netCDF.", metavar="STUDY_OR_CUBE"),
+    ],
     out: Annotated[
-        Path | None, typer.Option("--out", "-o", help="The HTML file; map.html in the study folder.")
+        Path | None, typer.Option("--out", "-o", help="The HTML file; map.html beside the cube by default.")
     ] = None,
     variable: Annotated[str, typer.Option(help="What colours the sites first.")] = "lively",
     compare: Annotated[
@@ -142,12 +145,12 @@ def draw_map(
     from soundit_geo.cube import open_cube
     from soundit_geo.maps import site_map
 
-    path = study if study.suffix == ".zarr" else study / "cube.zarr"
-    cube = open_cube(path)
-    target = out or path.parent / "map.html"
+    cube = open_cube(study)
+    folder = study.parent if study.suffix in (".zarr", ".nc") else study
+    target = out or folder / "map.html"
     layers = {layer.stem: _layer(layer) for layer in base or []}
     shown: dict[str, Any] = {"variable": variable, "compare": compare, "view": view, "media": media}
-    site_map(cube, base=layers, folder=path.parent, tiles=tiles, **shown).save(target)
+    site_map(cube, base=layers, folder=folder, tiles=tiles, **shown).save(target)
     print(target)
 
 
