@@ -10,6 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from PIL import Image
 from safetensors.torch import load_file, save_file
 from torch.nn import functional
@@ -19,6 +21,7 @@ from soundit_geo.classes import ADE20K, INDOOR, PLACES365
 from soundit_geo.errors import InputError, MissingFileError, WeightsError
 from soundit_geo.pss import ElementJudge, PerceptionJudge, SceneJudge
 from soundit_geo.pss.deeplab import DeepLabV3, KeepRatio
+from soundit_geo.pss.enlarging import enlarged_classes
 from soundit_geo.pss.place_pulse import NETWORKS, Graded, Halved, PlacePulseJudge, SkillJudge, load_perception
 from soundit_geo.pss.places import PlacesJudge, resnet50, wide_resnet18
 from soundit_geo.pss.published import Squash, lay_in, name_of, read_weights
@@ -782,3 +785,19 @@ def test_real_scenes_of_the_authors_photographs(shared_data):
     assert (top["143305"], top["330594"], top["35339"]) == ("highway", "promenade", "field/cultivated")
     assert (real.indoor < 0.5).all()
     assert np.mean(scene_overlap(real.classes, generated.classes, 5)) >= 0.75
+
+
+@given(
+    st.integers(1, 9), st.integers(1, 9), st.integers(1, 40), st.integers(1, 40), st.integers(0, 2**31 - 1)
+)
+def test_classes_of_enlarged_logits_are_those_of_all_logits_enlarged(h, w, height, width, seed):
+    generator = torch.Generator().manual_seed(seed)
+    logits = (
+        torch.randn(5, h, w, generator=generator) + torch.arange(5)[:, None, None] / 2
+    )  # some cells agree
+    full = functional.interpolate(
+        logits[None].double(), (height, width), mode="bilinear", align_corners=False
+    )[0]
+    found = enlarged_classes(logits, (height, width))
+    assert found.shape == (height, width)
+    torch.testing.assert_close(full.gather(0, found[None])[0], full.amax(0), atol=1e-5, rtol=0)

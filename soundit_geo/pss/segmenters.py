@@ -22,6 +22,7 @@ from torch.nn.functional import interpolate
 from soundit_geo.errors import MissingFileError, WeightsError
 from soundit_geo.pss.deeplab import DeepLabV3, KeepRatio
 from soundit_geo.pss.elements import ELEMENTS, Elements
+from soundit_geo.pss.enlarging import enlarged_classes
 from soundit_geo.pss.published import PublishedJudge, name_of
 from soundit_geo.weights import check_finite, refuse_disagreement
 
@@ -143,13 +144,8 @@ class SegmentationJudge(PublishedJudge):
         for shape in {tuple(pixels.shape) for pixels in prepared}:
             rows = [row for row, pixels in enumerate(prepared) if tuple(pixels.shape) == shape]
             logits = self.network(self._laid_out(torch.stack([prepared[row] for row in rows])))
-            logits = logits.float().contiguous(
-                memory_format=torch.channels_last
-            )  # argmax is thrice as fast there
-            for number, row in enumerate(rows):  # one by one: enlarged logits are large
-                planes = logits[number : number + 1]
-                enlarged = interpolate(planes, shape[1:], mode="bilinear", align_corners=False)
-                labels[row] = enlarged.argmax(1)[0]
+            for row, planes in zip(rows, logits.float(), strict=True):
+                labels[row] = enlarged_classes(planes, (shape[1], shape[2]))
         return labels
 
 
