@@ -20,6 +20,7 @@ import logging
 import math
 import threading
 import warnings
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -57,7 +58,7 @@ from soundit_geo.weights import presets
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Generator, Mapping, Sequence
+    from collections.abc import Generator, Iterator, Mapping, Sequence
 
     import geopandas as gpd
     import pandas as pd
@@ -248,9 +249,7 @@ class Study:
         WeightsError, MissingFileError
             If model or judges are not there.
         """
-        if not self._running.acquire(blocking=False):
-            raise StudyError(f"The study in {self.out} is running already. Wait for it, or stop that run.")
-        try:
+        with self._alone():
             pipeline, judges = models or self.load()
             self._claim_folder()
             prompts = prompts_for(self.sites, self.scenarios)
@@ -266,8 +265,6 @@ class Study:
                     self._run_block(cube.sel(site=block).copy(deep=True), prompts, pipeline, judges, at)
                     at.done += int(waiting[block].sum())
                     yield at
-        finally:
-            self._running.release()
 
     def add_scenario(self, name: str, prompt: str | None) -> Scenario:
         """Add a scenario to the study and its folder; the next run draws it.
@@ -291,15 +288,16 @@ class Study:
         ScenarioError
             If the study has one of that name, it is malformed, or files cannot hold its text.
         StudyError
-            If the folder holds another study or cannot be written.
+            If the folder holds another study or cannot be written, or this study is running.
         """
         scenario = _storable(Scenario(name, prompt))
-        self._claim_folder()
-        grown = as_scenarios([*self.scenarios, scenario])
-        note = self.out / "study.json"
-        added = json.loads(note.read_text(encoding="utf-8")).get("added", [])
-        self._write_note(self._described(grown), [*added, {"name": name, "prompt": prompt}])
-        self.scenarios = grown
+        with self._alone():
+            self._claim_folder()
+            grown = as_scenarios([*self.scenarios, scenario])
+            note = self.out / "study.json"
+            added = json.loads(note.read_text(encoding="utf-8")).get("added", [])
+            self._write_note(self._described(grown), [*added, {"name": name, "prompt": prompt}])
+            self.scenarios = grown
         return scenario
 
     def sketch(
@@ -371,6 +369,16 @@ class Study:
         return site_map(open_cube(self.cube_path), base=base, folder=self.out, **options)
 
     # ---------------------------------------------------------------- the folder
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Refuse two that would write at a time."""
+        if not self._running.acquire(blocking=False):
+            raise StudyError(f"The study in {self.out} is running already. Wait for it, or stop that run.")
+        try:
+            yield
+        finally:
+            self._running.release()
+
     def _claim_folder(self) -> None:
         """Write ``study.json``, or check that the one there is ours."""
         note = self.out / "study.json"
@@ -406,7 +414,12 @@ class Study:
         """Write ``study.json``; `added` are the scenarios that came later."""
         more = {"added": added} if added else {}
         text = json.dumps({**described, **more, "created_by": f"soundit-geo {__version__}"}, indent=1)
-        _write_whole(self.out / "study.json", text.encode())
+        try:
+            _write_whole(self.out / "study.json", text.encode())
+        except OSError as error:
+            raise StudyError(
+                f"{self.out} cannot be written: {error}. Choose a folder you may write to."
+            ) from error
 
     def _sites_per_block(self) -> int:
         return max(1, math.ceil(self.batch_size / (len(self.scenarios) * self.draws)))
