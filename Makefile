@@ -12,7 +12,7 @@ ARGS   ?=
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test oracle check format notebooks constraints clean $(VENV)
+.PHONY: help demo test oracle check format notebooks docs constraints clean $(VENV)
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z$$()A-Z.]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -40,6 +40,14 @@ format: $(STAMP) ## let ruff rewrite what it can
 notebooks: $(STAMP) ## run the notebooks from top to bottom
 	@$(BIN)/python -m pytest --nbmake --nbmake-timeout=900 notebooks $(ARGS)
 
+docs: $(STAMP) runs/demo/map.html ## the documentation site in build/docs, with the notebooks run and the demo map
+	@rm -rf build/docs docs/api/generated
+	@$(BIN)/python -m sphinx -c docs -d build/doctrees -W --keep-going -q . build/docs
+	@echo build/docs/index.html
+
+runs/demo/map.html: | $(STAMP)
+	@$(BIN)/soundit-geo demo --out runs/demo
+
 $(VENV): $(STAMP) ;@:
 
 $(STAMP): pyproject.toml constraints.txt
@@ -62,5 +70,5 @@ constraints: ## write constraints.txt anew from what pip resolves today
 	@mv build/constraints.txt constraints.txt && rm -rf build/constraints
 
 clean: ## remove what the commands above made, but for the environment
-	@rm -rf .venv-oracle runs/demo build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	@rm -rf .venv-oracle runs/demo build docs/api/generated dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	@find . -path ./$(VENV) -prune -o -name __pycache__ -type d -prune -exec rm -rf {} +

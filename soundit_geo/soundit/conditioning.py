@@ -152,7 +152,7 @@ class SceneTimeMix(nn.Module):
 class SoundscapeRouter(nn.Module):
     r"""Which experts hear this soundscape at this timestep.
 
-    .. math:: w = \mathrm{softmax}\big(\tfrac1\tau \, e_s^\top (P + W_t e_t 1^\top)\big)
+    .. math:: w = \mathrm{softmax}\left(\tfrac1\tau \, e_s^\top (P + W_t e_t 1^\top)\right)
 
     Reading: as printed, time adds one number to every logit, which softmax cannot see. ``"modulated"`` lets
     time reach each expert differently: the summary is scaled per dimension, ``(e_s ⊙ (1 + W_t e_t))ᵀ P``.
