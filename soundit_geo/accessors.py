@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     import geopandas as gpd
     import pandas as pd
 
+    from soundit_geo.study import Study
+
 __all__ = ["SitesAccessor", "SounditAccessor", "open_cube", "read_sites"]  # opened here, they have theirs
 
 
@@ -319,3 +321,22 @@ class SitesAccessor:
         from soundit_geo.scene_inference import infer_scenes
 
         return infer_scenes(self._sites, scenes, model, **options)
+
+    def study(self, out: str | os.PathLike[str], **options: Any) -> Study:
+        """Hand on to `soundit_geo.study.Study`.
+
+        Parameters
+        ----------
+        out : path
+            Folder of the study.
+        **options
+            As `soundit_geo.study.Study` takes them: model, scenarios, draws, seed, steps, judges.
+
+        Returns
+        -------
+        Study
+            Ready to run.
+        """
+        from soundit_geo.study import Study
+
+        return Study(self._sites, out=out, **options)

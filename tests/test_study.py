@@ -193,3 +193,8 @@ def test_real_recordings_at_one_coordinate_make_a_study(shared_data, tmp_path):
     assert (cube["status"] == DONE).all()
     assert cube["pss_element"].isnull().all()  # no photos: not a number, never 0
     np.testing.assert_allclose(cube["lon"], -0.142624)
+
+
+def test_sites_open_a_study_of_their_own(city, tmp_path):
+    study = sg.read_sites(city).soundit.study(tmp_path / "own", **SETTINGS)
+    assert study.describe() == sg.Study(city, out=tmp_path / "own", **SETTINGS).describe()
