@@ -1,10 +1,11 @@
 """A panel for notebooks: pick a site, type a scene prompt, see what it would change, run it for all sites.
 
-============  ===========================================================
-``explorer``  the trials, as a plain class that code can use, too
-``words``     what the panel shows, as plain data
-``panel``     the widget; ``panel.js`` and ``panel.css`` draw it
-============  ===========================================================
+=============  ===========================================================
+``explorer``   the trials, as a plain class that code can use, too
+``landscape``  what a trial gives, and how two of them differ
+``words``      what the panel shows, as plain data
+``panel``      the widget; ``panel.js`` and ``panel.css`` draw it
+=============  ===========================================================
 """
 
 from __future__ import annotations
@@ -13,7 +14,8 @@ from typing import TYPE_CHECKING
 from weakref import WeakValueDictionary
 
 from soundit_geo.errors import InputError
-from soundit_geo.explorer.explorer import Change, Explorer, Landscape, changes
+from soundit_geo.explorer.explorer import Explorer
+from soundit_geo.explorer.landscape import Change, Landscape, changes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

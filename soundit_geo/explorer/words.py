@@ -9,7 +9,7 @@ import numpy as np
 
 from soundit_geo.classes import PERCEPTIONS
 from soundit_geo.cube import direction
-from soundit_geo.explorer.explorer import changes
+from soundit_geo.explorer.landscape import changes
 from soundit_geo.maps.averages import mean_of
 from soundit_geo.maps.provenance import provenance
 from soundit_geo.maps.variables import perception_range
@@ -17,7 +17,7 @@ from soundit_geo.maps.variables import perception_range
 if TYPE_CHECKING:
     import xarray as xr
 
-    from soundit_geo.explorer.explorer import Landscape
+    from soundit_geo.explorer.landscape import Landscape
 
 
 def side_by_side(old: Landscape, new: Landscape | None) -> dict[str, Any]:
