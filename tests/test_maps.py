@@ -20,6 +20,7 @@ from PIL import Image
 from soundit_geo import cube as cubes
 from soundit_geo.classes import ADE20K, PERCEPTIONS
 from soundit_geo.errors import CRSError, CubeError, InputError, ScenarioError
+from soundit_geo.lab.bench_maps import made_up_cube
 from soundit_geo.maps import SiteMap, site_map
 from soundit_geo.maps.assets import json_block
 from soundit_geo.maps.averages import common_draws
@@ -471,3 +472,11 @@ def test_layers_are_known_by_their_names():
     assert [kind_of(name) for name in ("coast", "Districts", "river", "parks", "roads", "x")] == [
         "sea", "district", "river", "park", "road", "other",
     ]  # fmt: skip
+
+
+def test_a_thousand_missing_pictures_are_not_a_thousand_lines(tmp_path, caplog):
+    cube = made_up_cube(50)
+    with caplog.at_level(logging.WARNING, "soundit_geo.maps.media"):
+        site_map(cube, folder=tmp_path, media="inline").save(tmp_path / "map.html")
+    assert len(caplog.records) == 6
+    assert "295 more" in caplog.text  # 50 sites × 3 scenarios × 2 draws

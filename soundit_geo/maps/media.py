@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     import xarray as xr
 
     Keep = Callable[[str, bytes], str]
+    Complain = Callable[[str], None]
 
 SECONDS: Final = 10.0
 """How much of a recording is put into a page."""
@@ -28,6 +29,7 @@ TYPES: Final = {"webp": "image/webp", "ogg": "audio/ogg"}
 """The kinds of files, by their ending."""
 
 _EDGE: Final = 320  # pixels, the longer side of a landscape; photos get twice that
+_SAID: Final = 5  # files that cannot be read are named up to here, then counted
 _BLOCK: Final = 2**16  # frames; libsndfile's Vorbis encoder overflows its stack on very long writes
 _QUIET: Final = -80.0  # decibels below the loudest that a spectrogram still shows
 _HEAT: Final = ("#07060f", "#2c1250", "#6b2069", "#ae335f", "#e65b3f", "#f9a13a", "#f8e9a0")
@@ -78,19 +80,24 @@ def media_of(cube: xr.Dataset, home: Path, keep: Keep) -> Iterator[dict[str, Any
     """
     ready = (cube["status"] == DONE).to_numpy()
     paths, photos, sounds = (cube[name].to_numpy() for name in ("picture", "photo", "audio"))
+    complaints: list[str] = []
+    say = complaints.append
     for place, (photo, audio) in enumerate(zip(photos, sounds, strict=True)):
         pictures = [
             [
-                _kept(keep, f"{place}-{scenario}-{draw}.webp", picture_webp(home / path) if fine else None)
+                _kept(keep, f"{place}-{scenario}-{draw}.webp", picture_webp(home / path, complain=say))
+                if fine
+                else None
                 for draw, (path, fine) in enumerate(zip(row, oks, strict=True))
             ]
             for scenario, (row, oks) in enumerate(zip(paths[place], ready[place], strict=True))
         ]
         found: dict[str, Any] = {"pictures": pictures, "photo": None, "sound": None, "note": ""}
         if photo:
-            found["photo"] = _kept(keep, f"{place}-photo.webp", picture_webp(home / photo, edge=2 * _EDGE))
+            shown = picture_webp(home / photo, edge=2 * _EDGE, complain=say)
+            found["photo"] = _kept(keep, f"{place}-photo.webp", shown)
         if audio:
-            sound = read_sound(home / audio)
+            sound = read_sound(home / audio, complain=say)
             if sound is None:
                 found["note"] = "This recording cannot be played."
             else:
@@ -103,6 +110,10 @@ def media_of(cube: xr.Dataset, home: Path, keep: Keep) -> Iterator[dict[str, Any
                     "hertz": hertz,
                 }
         yield found
+    for sentence in complaints[:_SAID]:
+        _log.warning(sentence)
+    if len(complaints) > _SAID:
+        _log.warning("%d more files are left out of the map.", len(complaints) - _SAID)
 
 
 def data_uri(name: str, content: bytes) -> str:
@@ -146,7 +157,7 @@ def into(folder: Path) -> Keep:
     return keep
 
 
-def picture_webp(path: Path, *, edge: int = _EDGE) -> bytes | None:
+def picture_webp(path: Path, *, edge: int = _EDGE, complain: Complain = _log.warning) -> bytes | None:
     """Read a picture as WebP.
 
     Parameters
@@ -155,6 +166,8 @@ def picture_webp(path: Path, *, edge: int = _EDGE) -> bytes | None:
         Any picture that Pillow reads.
     edge : int
         The longer side is reduced to this many pixels where it is longer.
+    complain : callable
+        Takes a sentence about what cannot be read.
 
     Returns
     -------
@@ -170,11 +183,11 @@ def picture_webp(path: Path, *, edge: int = _EDGE) -> bytes | None:
         upright.thumbnail((edge, edge), Image.Resampling.LANCZOS)
         return _webp(np.asarray(upright), 84)
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        _log.warning("The picture %s is left out of the map: %s", path, error)
+        complain(f"The picture {path} is left out of the map: {error}")
         return None
 
 
-def read_sound(path: Path, *, seconds: float = SECONDS) -> Sound | None:
+def read_sound(path: Path, *, seconds: float = SECONDS, complain: Complain = _log.warning) -> Sound | None:
     """Read the beginning of a recording, mono.
 
     Parameters
@@ -183,6 +196,8 @@ def read_sound(path: Path, *, seconds: float = SECONDS) -> Sound | None:
         Any recording that libsndfile reads.
     seconds : float
         How much of it, in seconds.
+    complain : callable
+        Takes a sentence about what cannot be read.
 
     Returns
     -------
@@ -201,7 +216,7 @@ def read_sound(path: Path, *, seconds: float = SECONDS) -> Sound | None:
             for start in range(0, len(waveform), _BLOCK):
                 out.write(waveform[start : start + _BLOCK])
     except (OSError, RuntimeError, ValueError) as error:
-        _log.warning("The recording %s is left out of the map: %s", path, error)
+        complain(f"The recording {path} is left out of the map: {error}")
         return None
     whole = frames / rate
     note = f"The first {seconds:g} s of {_clock(whole)}." if whole > seconds + 0.5 else ""

@@ -1,6 +1,7 @@
 // Sites, hexagons and surfaces on one canvas over a Leaflet map.
 
 const MANY = 20000;  // from here on a moving map carries its picture along, and draws anew when it rests
+const DENSE = 5000;  // from here on sites are set pixel by pixel
 
 const SiteLayer = L.Layer.extend({
   initialize: function (app, which) { this.app = app; this.which = which; this.atlases = new Map(); },
@@ -58,7 +59,7 @@ const SiteLayer = L.Layer.extend({
     pen.setTransform(ratio, 0, 0, ratio, pad.x * ratio, pad.y * ratio);
     pen.clearRect(area.left, area.top, width, height);
     this.drawn = this.places();
-    if (app.data.count >= MANY && app.state.layer === "points") { this.stamp(pad, size, ratio); return; }
+    if (app.data.count >= DENSE && app.state.layer === "points") { this.stamp(pad, size, ratio); return; }
     for (const { which, from, to } of this.passes()) {
       pen.save();
       pen.beginPath();
