@@ -801,3 +801,22 @@ def test_classes_of_enlarged_logits_are_those_of_all_logits_enlarged(h, w, heigh
     found = enlarged_classes(logits, (height, width))
     assert found.shape == (height, width)
     torch.testing.assert_close(full.gather(0, found[None])[0], full.amax(0), atol=1e-5, rtol=0)
+
+
+def test_mixed_precision_is_named_and_near(graded):
+    pictures = _pictures((48, 48), (60, 40))
+    judge = PlacePulseJudge({"safe": graded}, name="random")
+    plain = judge.judge(pictures).scores
+    mixed = judge.hasten(precision="bfloat16").judge(pictures).scores
+    assert judge.name == "random (bfloat16)"
+    assert not np.array_equal(plain, mixed, equal_nan=True)
+    np.testing.assert_allclose(mixed, plain, atol=0.1)
+    with pytest.raises(InputError, match="bfloat16"):
+        judge.hasten(precision="float8")
+
+
+def test_a_compiled_network_judges_the_same():
+    pictures = _pictures((48, 48), (48, 96))
+    judge = SegmentationJudge(Tiny(), KeepRatio(96, 48), name="tiny")
+    plain = judge.judge(pictures).share
+    np.testing.assert_allclose(judge.hasten(compiled=True).judge(pictures).share, plain, atol=1e-3)

@@ -189,6 +189,12 @@ def score(
     batch: Annotated[int, typer.Option(min=1, help="Pairs judged together.")] = 16,
     workers: Annotated[int, typer.Option(min=1, help="Threads that decode pictures.")] = 2,
     device: Annotated[str | None, typer.Option(help="Where the judges compute, such as cuda.")] = None,
+    precision: Annotated[
+        str, typer.Option(help="Of published judges: float32, bfloat16 or float16, for a GPU.")
+    ] = "float32",
+    compiled: Annotated[
+        bool, typer.Option("--compile", help="Translate published judges first; takes about a minute.")
+    ] = False,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
@@ -209,7 +215,8 @@ def score(
         for level, choice in given.items()
         if choice is not None
     }
-    chosen = load_judges(judges or (None if levels else "synthetic-city"), device, **levels)
+    asked = judges or (None if levels else "synthetic-city")
+    chosen = load_judges(asked, device, precision=precision, compiled=compiled, **levels)
     as_file = out is not None and out.suffix.lower() in (".json", ".csv", ".parquet")
     if out is not None and out.suffix and not as_file and not out.is_dir():
         raise InputError(f"--out {out}: results are written as .json, .csv or .parquet, or to a folder.")

@@ -233,6 +233,8 @@ def load_judges(
     elements: ElementJudge | str | Path | EllipsisType | None = ...,
     scenes: SceneJudge | str | Path | EllipsisType | None = ...,
     perception: PerceptionJudge | str | Path | EllipsisType | None = ...,
+    precision: str = "float32",
+    compiled: bool = False,
 ) -> Judges:
     """Load a set of judges, whole or level by level.
 
@@ -248,6 +250,11 @@ def load_judges(
         One level in place of the set's: a judge, a name (`PUBLISHED`, or a preset), or the path of weights. None
         leaves the level out, and it is not scored. Where it is not given, the set's judge is taken; without a set,
         none.
+    precision : {"float32", "bfloat16", "float16"}, optional
+        In which published networks compute; below float32 their names say so. The embedded judges are small, and stay
+        in float32.
+    compiled : bool, optional
+        Whether `torch.compile` translates published networks.
 
     Returns
     -------
@@ -257,7 +264,7 @@ def load_judges(
     Raises
     ------
     InputError
-        If nothing is asked for, or the mix is malformed.
+        If nothing is asked for, or the mix is malformed, or there is no such precision.
     MissingFileError
         If published weights are not in the cache; the message has the command that brings them all.
     WeightsError
@@ -290,6 +297,8 @@ def load_judges(
             choice = _open(level, choice, device)
         elif choice is not None and device is not None and hasattr(choice, "to"):
             choice = choice.to(device)
+        if choice is not None and hasattr(choice, "hasten"):
+            choice.hasten(precision=precision, compiled=compiled)
         loaded[level] = choice
     return Judges(**loaded)
 

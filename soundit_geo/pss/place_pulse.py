@@ -280,6 +280,13 @@ class SkillJudge(PublishedJudge):
         return Perception(scores, np.zeros(len(scores), np.bool_))
 
 
+class _Together(nn.ModuleList):
+    """Networks that see the same pictures; a column of scores from each."""
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        return torch.stack([network(pixels) for network in self], dim=1)
+
+
 class PlacePulseJudge(PublishedJudge):
     """Published networks, one per quality.
 
@@ -312,9 +319,9 @@ class PlacePulseJudge(PublishedJudge):
             )
         (kind,) = kinds
         self.qualities = tuple(quality for quality in PERCEPTIONS if quality in networks)
-        together = nn.ModuleList([networks[quality] for quality in self.qualities])
+        together = _Together([networks[quality] for quality in self.qualities])
         super().__init__(together, kind.prepare, name=name, world=world, device=device)
-        self._networks, self._scale = list(together), kind.scale
+        self._scale = kind.scale
 
     @classmethod
     def from_checkpoint(
@@ -395,12 +402,7 @@ class PlacePulseJudge(PublishedJudge):
         PictureError
             If a picture cannot be read.
         """
-        rows: list[Tensor] = []
-        with torch.inference_mode():
-            for few in self._prepared(pictures, batch_size):
-                pixels = self._laid_out(torch.stack([tensor for tensor, _ in few]))
-                rows.append(torch.stack([network(pixels) for network in self._networks], dim=1).cpu())
-        told = torch.cat(rows).numpy()
+        (told,) = self._in_batches(pictures, batch_size, lambda output: (output,))
         scores = np.full((len(told), SCORES), np.nan, np.float32)
         scores[:, [PERCEPTIONS.index(quality) for quality in self.qualities]] = told
         return Perception(scores, np.zeros(len(scores), np.bool_))

@@ -143,8 +143,8 @@ class SegmentationJudge(PublishedJudge):
         labels: list[Tensor] = [torch.empty(0)] * len(prepared)
         for shape in {tuple(pixels.shape) for pixels in prepared}:
             rows = [row for row, pixels in enumerate(prepared) if tuple(pixels.shape) == shape]
-            logits = self.network(self._laid_out(torch.stack([prepared[row] for row in rows])))
-            for row, planes in zip(rows, logits.float(), strict=True):
+            logits = self._output(torch.stack([prepared[row] for row in rows]))
+            for row, planes in zip(rows, logits, strict=True):
                 labels[row] = enlarged_classes(planes, (shape[1], shape[2]))
         return labels
 
