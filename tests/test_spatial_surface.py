@@ -239,7 +239,7 @@ def test_a_surface_says_its_crs_its_variogram_and_its_accuracy(kriged, simulated
     assert "central meridian" in kriged.attrs["crs_chosen_because"]
     assert (np.diff(kriged["x"]) == 100).all()
     assert (np.diff(kriged["y"]) == -100).all()
-    assert {"model", "nugget", "sill", "range", "block", "seed"} <= set(kriged.attrs)
+    assert {"variogram", "nugget", "sill", "range", "block", "validation_seed"} <= set(kriged.attrs)
     assert kriged.attrs["places"] == kriged.attrs["sites"] == len(simulated)
     assert kriged["validation"].to_numpy().tolist() == ["blocked", "random"]
     for name in ("rmse", "r2", "coverage"):
@@ -360,7 +360,7 @@ def test_a_gaussian_process_refuses_more_places_than_it_can_take():
 def test_the_surface_of_a_cube_says_where_it_comes_from(tmp_path):
     cube = fake_cube(tmp_path, [f"s{k}" for k in range(30)], draws=2, failed=["s3"])
     found = cube_surface = surface(cube, "lively", scenario="plaza", cell=200)
-    assert found.attrs["model"] in ("spherical", "exponential")
+    assert found.attrs["variogram"] in ("spherical", "exponential")
     assert found.attrs["label"] == "lively, plaza"
     assert found.attrs["evidence"] == cube.attrs["evidence"]
     assert found["scenario"].item() == "plaza"

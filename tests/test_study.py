@@ -198,3 +198,28 @@ def test_real_recordings_at_one_coordinate_make_a_study(shared_data, tmp_path):
 def test_sites_open_a_study_of_their_own(city, tmp_path):
     study = sg.read_sites(city).soundit.study(tmp_path / "own", **SETTINGS)
     assert study.describe() == sg.Study(city, out=tmp_path / "own", **SETTINGS).describe()
+
+
+def test_samplers_that_add_noise_pair_scenarios_and_repeat_themselves(city, tmp_path):
+    """Their later noise too comes from seed, site and draw alone, whatever the batch."""
+    from diffusers import DDPMScheduler
+
+    def drawn(name, scenarios, batch_size):
+        settings = {**SETTINGS, "scenarios": scenarios, "batch_size": batch_size, "draws": 1}
+        study = sg.Study(city, out=tmp_path / name, **settings)
+        pipeline, judges = study.load()
+        pipeline.scheduler = DDPMScheduler.from_config(pipeline.scheduler.config)
+        for _ in study.advance((pipeline, judges)):
+            pass
+        cube = open_cube(study.cube_path)
+        return np.stack(
+            [
+                np.asarray(Image.open(study.out / name), int)
+                for name in cube["picture"].sel(scenario="park").values[:, 0]
+            ]
+        )
+
+    alone = drawn("alone", {"park": "a park"}, 4)
+    together = drawn("together", {"street": "a street", "park": "a park"}, 3)
+    assert abs(alone - together).max() <= 2
+    assert abs(alone[0] - alone[1]).max() > 20

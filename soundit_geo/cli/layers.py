@@ -72,7 +72,7 @@ def surface(
         "label",
         "units",
         "method",
-        "model",
+        "variogram",
         "nugget",
         "sill",
         "range",
@@ -80,16 +80,28 @@ def surface(
         "places",
         "without_value",
     )
-    said = {name: about[name] for name in (*names, "cell", "block", "crs", "crs_chosen_because", "seed")}
+    said = {
+        name: about[name]
+        for name in (*names, "cell", "block", "crs", "crs_chosen_because", "validation_seed")
+    }
     if as_json:
         points = {name: grid[name].to_numpy().tolist() for name in ("lag", "semivariance", "pairs", "fitted")}
-        print(_json({**said, "variogram": points, "accuracy": accuracy, "out": str(out)}))
+        print(
+            _json(
+                {
+                    **said,
+                    "variogram": {"model": said["variogram"], **points},
+                    "accuracy": accuracy,
+                    "out": str(out),
+                }
+            )
+        )
         return
     print(f"{said['label']}: {method} from {_counted(about)}")
     print(f"{grid.sizes['x']} × {grid.sizes['y']} cells of {said['cell']:.3g} m")
     print(f"{said['crs']}: {said['crs_chosen_because']}")
     print(
-        f"variogram {said['model']}: nugget {said['nugget']:.3g}, sill {said['sill']:.3g}, "
+        f"variogram {said['variogram']}: nugget {said['nugget']:.3g}, sill {said['sill']:.3g}, "
         f"range {said['range']:,.0f} m"
     )
     print("held-out places     RMSE      R²   within the 95 % interval")

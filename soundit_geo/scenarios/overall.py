@@ -142,7 +142,7 @@ def effect(
         "of": of,
         "unchanged": int(unchanged),
         "confidence": confidence,
-        "seed": seed,
+        "bootstrap_seed": seed,
     }
     found = xr.Dataset(result, attrs={**cube.attrs, **attrs})
     if by is None:

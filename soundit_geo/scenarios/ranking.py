@@ -114,7 +114,7 @@ def rank(
         "base": base,
         "standard_deviation": dict(zip(weights, spread.tolist(), strict=True)),
         "confidence": confidence,
-        "seed": seed,
+        "bootstrap_seed": seed,
     }
     return frame
 

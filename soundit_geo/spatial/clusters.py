@@ -143,7 +143,7 @@ def hotspots(
         "graph": f"{neighbours} nearest places" if distance is None else f"places within {distance:g} m",
         "alpha": alpha,
         "permutations": int(drawn.min()),
-        "seed": seed,
+        "permutation_seed": seed,
     }
     return frame
 

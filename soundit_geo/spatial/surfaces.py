@@ -144,7 +144,7 @@ def surface(
             **(source.attrs if isinstance(source, xr.Dataset) else {}),
             **values.attrs,
             "method": method,
-            "model": variogram.model,
+            "variogram": variogram.model,
             "nugget": variogram.nugget,
             "sill": variogram.sill,
             "range": variogram.range,
@@ -153,7 +153,7 @@ def surface(
             "block": side,
             "crs": crs.name,
             "crs_chosen_because": why,
-            "seed": seed,
+            "validation_seed": seed,
         }
     )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -93,6 +94,7 @@ def cube_attrs(settings: Mapping[str, Any], judges: Judges) -> dict[str, Any]:
         "draws": settings["draws"],
         "guidance": settings["guidance"],
         "steps": settings["steps"],
+        "created": datetime.now(UTC).date().isoformat(),
         "created_by": CREATED_BY,
         "evidence": "stand-in: synthetic city" if stand_in else "trained model",
         "perception_scale": judges.perception_scale,

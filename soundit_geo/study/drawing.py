@@ -7,7 +7,7 @@ import io
 import logging
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from soundit_geo.errors import AudioError, MissingFileError
 
@@ -16,13 +16,13 @@ if TYPE_CHECKING:
 
     import pandas as pd
     from PIL import Image
-    from torch import Tensor
+    from torch import Generator, Tensor
 
     from soundit_geo.soundit.pipeline import SounDiTPipeline
 
 log = logging.getLogger(__name__)
 
-Cell = tuple[str, str, int]
+Cell: TypeAlias = "tuple[str, str, int]"
 """Site, scenario and draw."""
 
 
@@ -114,6 +114,9 @@ class Painter:
         config = self.pipeline.transformer.config
         shape = (config.in_channels, config.sample_size, config.sample_size)
         noise = [first_noise(self.seed, site, draw, shape) for site, _, draw in cells]
+        later = [
+            _chance(self.seed, site, draw, "steps") for site, _, draw in cells
+        ]  # of samplers that add noise
         embeds = SoundscapeEmbeds(
             tokens=torch.stack([heard[site][0] for site, _, _ in cells]),
             summary=torch.stack([heard[site][1] for site, _, _ in cells]),
@@ -122,6 +125,7 @@ class Painter:
             soundscape_embeds=embeds,
             scenes=[str(prompts.loc[site, scenario]) or None for site, scenario, _ in cells],
             latents=torch.stack(noise),
+            generator=later,
             num_inference_steps=self.steps,
             guidance_scale=self.guidance,
         )
@@ -149,9 +153,15 @@ def first_noise(seed: int, site: str, draw: int, shape: tuple[int, ...]) -> Tens
     """
     import torch
 
-    digest = hashlib.sha256(f"{seed}\x1f{site}\x1f{draw}".encode()).digest()
-    generator = torch.Generator().manual_seed(int.from_bytes(digest[:8], "big", signed=True))
-    return torch.randn(shape, generator=generator)
+    return torch.randn(shape, generator=_chance(seed, site, draw))
+
+
+def _chance(seed: int, site: str, draw: int, *what: str) -> Generator:
+    """Chance of a site's draw, the same in every scenario, from a hash."""
+    import torch
+
+    digest = hashlib.sha256("\x1f".join([str(seed), site, str(draw), *what]).encode()).digest()
+    return torch.Generator().manual_seed(int.from_bytes(digest[:8], "big", signed=True))
 
 
 def png_of(picture: Image.Image) -> bytes:
