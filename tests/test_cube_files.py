@@ -267,6 +267,11 @@ def test_what_is_no_cube_is_refused(tmp_path, cube):
     path.write_bytes(path.read_bytes()[:5000])
     with pytest.raises(CubeError, match="not a cube"):
         cubes.open_cube(path)
+    path = cubes.save_cube(cube, tmp_path / "cut.zarr")
+    chunk = max((path / "scenario").rglob("c/*"), key=lambda file: file.stat().st_size)
+    chunk.write_bytes(b"no chunk at all" + chunk.read_bytes()[4:])
+    with pytest.raises(CubeError, match="not a cube"):
+        cubes.open_cube(path)
 
 
 def test_a_cube_keeps_the_scenarios_asked_for(tmp_path, cube):

@@ -480,3 +480,8 @@ def test_a_thousand_missing_pictures_are_not_a_thousand_lines(tmp_path, caplog):
         site_map(cube, folder=tmp_path, media="inline").save(tmp_path / "map.html")
     assert len(caplog.records) == 6
     assert "295 more" in caplog.text  # 50 sites × 3 scenarios × 2 draws
+
+
+def test_a_tile_layer_that_folium_cannot_use_is_refused():
+    with pytest.raises(InputError, match=r"'nonsense'.*OpenStreetMap"):
+        site_map(made_up_cube(10), tiles="nonsense", media="none")

@@ -98,14 +98,14 @@ def open_cube(path: str | os.PathLike[str]) -> xr.Dataset:
         raise MissingFileError(f"There is no cube at {path}. `soundit-geo run` or save_cube writes one.")
     try:
         cube = restore(_read_zarr(path) if path.is_dir() else read_netcdf(path))
+        cube.encoding = {"source": str(path)}
+        return validate(cube)
     except CubeError:
         raise
-    except (KeyError, ValueError, OSError) as error:
+    except (KeyError, ValueError, OSError, RuntimeError) as error:  # RuntimeError: a chunk that does not unpack
         raise CubeError(
             f"{path} is not a cube ({error}). Expected a zarr folder or netCDF file that soundit-geo wrote."
         ) from error
-    cube.encoding = {"source": str(path)}
-    return validate(cube)
 
 
 def write_cells(path: str | os.PathLike[str], block: xr.Dataset) -> None:

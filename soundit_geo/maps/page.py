@@ -191,7 +191,12 @@ class SiteMap(folium.Map):  # type: ignore[misc, unused-ignore]
 
     def __init__(self, columns: dict[str, Any], media: Media, *, tiles: str | None = None) -> None:
         steps: dict[str, Any] = {} if tiles else {"zoom_snap": 0.25}  # tiles blur between whole levels
-        super().__init__([0.0, 0.0], zoom_start=2, tiles=tiles, zoom_control=False, **steps)
+        try:
+            super().__init__([0.0, 0.0], zoom_start=2, tiles=tiles, zoom_control=False, **steps)
+        except ValueError as error:
+            raise InputError(
+                f"The tile layer {tiles!r} cannot be used: {error} Name one that folium knows, such as OpenStreetMap."
+            ) from error
         self._name = "SiteMap"
         figure: Any = self.get_root()
         figure.title = html.escape(str(columns["title"]))
