@@ -8,11 +8,14 @@ import sys
 import geopandas as gpd
 import numpy as np
 import pytest
+import shapely
 from fake_study import fake_base, fake_cube
 
 import soundit_geo as sg
 from soundit_geo import cli
+from soundit_geo.cli.tables import read_table
 from soundit_geo.cube import save_cube
+from soundit_geo.errors import InputError, MissingFileError
 from soundit_geo.scenarios import difference, districts_of, draws_needed, effect, rank
 from soundit_geo.synthetic_city.writing import write_city
 
@@ -197,3 +200,14 @@ def test_lab_coverage_prints_json(capsys, monkeypatch):
     said = json.loads(out)
     assert set(said["coverage"]) == {"normal", "heavy-tailed", "skewed"}
     assert 0 <= said["coverage"]["normal"]["site"] <= 1
+
+
+def test_districts_come_as_geoparquet_too(tmp_path):
+    districts = gpd.GeoDataFrame({"name": ["old town"]}, geometry=[shapely.box(0, 0, 1, 1)], crs=4326)
+    districts.to_parquet(tmp_path / "districts.parquet")
+    assert read_table(tmp_path / "districts.parquet").equals(districts)
+    (tmp_path / "bare.csv").write_text("name\nold town\n")
+    with pytest.raises(InputError, match="no geometries"):
+        read_table(tmp_path / "bare.csv")
+    with pytest.raises(MissingFileError, match="absent"):
+        read_table(tmp_path / "absent.gpkg")

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from soundit_geo.cli.options import ChanceSeed, Json
-from soundit_geo.errors import InputError, MissingFileError
+from soundit_geo.cli.tables import read_table
+from soundit_geo.errors import InputError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -95,17 +96,7 @@ def _grouping(cube: xr.Dataset, districts: Path | None, by: str | None) -> str |
         return by
     if by is None:
         raise InputError(f"Say which column of {districts.name} holds the districts' names, with --by.")
-    if not districts.exists():
-        raise MissingFileError(f"There is no file {districts} of districts.")
-    import geopandas as gpd
-
-    try:
-        polygons = gpd.read_file(districts)
-    except (RuntimeError, ValueError, OSError) as error:
-        raise InputError(f"The districts {districts} cannot be read: {error}") from error
-    if not isinstance(polygons, gpd.GeoDataFrame):
-        raise InputError(f"{districts} has no geometries; expected polygons.")
-    return districts_of(cube, polygons, by)
+    return districts_of(cube, read_table(districts), by)
 
 
 def _goal(texts: list[str]) -> dict[str, float]:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from soundit_geo.cli.options import ChanceSeed, Json
-from soundit_geo.errors import InputError, MissingFileError
+from soundit_geo.cli.tables import read_table
+from soundit_geo.errors import InputError
 
 if TYPE_CHECKING:
     import geopandas as gpd
@@ -59,7 +60,7 @@ def surface(
         method=method,
         cell=cell,
         reach=reach,
-        boundary=None if boundary is None else _table(boundary),
+        boundary=None if boundary is None else read_table(boundary),
         seed=seed,
     )
     write_raster(grid, out, cloud_optimised=not plain)
@@ -158,7 +159,7 @@ def districts(
     from soundit_geo.spatial import districts as average
 
     frame = average(
-        _open(source), variable, _table(polygons), scenario=scenario, against=against, minimum=minimum
+        _open(source), variable, read_table(polygons), scenario=scenario, against=against, minimum=minimum
     )
     _write(frame, out, "districts")
     known = int(frame["mean"].notna().sum())
@@ -219,19 +220,7 @@ def _open(path: Path) -> xr.Dataset | gpd.GeoDataFrame:
     """Open a cube where there is one, else a table."""
     from soundit_geo.cube import open_cube
 
-    return open_cube(path) if path.is_dir() or path.suffix in (".zarr", ".nc") else _table(path)
-
-
-def _table(path: Path) -> gpd.GeoDataFrame:
-    """Read a table with geometries."""
-    import geopandas as gpd
-
-    if not path.exists():
-        raise MissingFileError(f"{path} does not exist.")
-    try:
-        return gpd.read_parquet(path) if path.suffix == ".parquet" else gpd.read_file(path)
-    except Exception as error:
-        raise InputError(f"{path} cannot be read as a table with geometries: {error}") from error
+    return open_cube(path) if path.is_dir() or path.suffix in (".zarr", ".nc") else read_table(path)
 
 
 def _check_kind(path: Path, kinds: tuple[str, ...] = (".parquet", ".gpkg", ".geojson")) -> None:

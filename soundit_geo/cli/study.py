@@ -22,10 +22,10 @@ from soundit_geo.cli.options import (
     Seed,
     Steps,
 )
-from soundit_geo.errors import InputError, MissingFileError, ScenarioError
+from soundit_geo.cli.tables import read_table
+from soundit_geo.errors import InputError, ScenarioError
 
 if TYPE_CHECKING:
-    import geopandas as gpd
     import xarray as xr
 
     from soundit_geo.study import Study
@@ -101,7 +101,7 @@ def run(
         raise ScenarioError(f"The scenario {AS_RECORDED!r} is always there. Give yours another name.")
     compared = as_scenarios([recorded, *more])
     table = read_sites(sites, audio_root=audio_root, absent="keep")
-    layers = {path.stem: _layer(path) for path in base or []}
+    layers = {path.stem: read_table(path) for path in base or []}
     study = Study(
         table,
         out=out,
@@ -148,7 +148,7 @@ def draw_map(
     cube = open_cube(study)
     folder = study.parent if study.suffix in (".zarr", ".nc") else study
     target = out or folder / "map.html"
-    layers = {layer.stem: _layer(layer) for layer in base or []}
+    layers = {layer.stem: read_table(layer) for layer in base or []}
     shown: dict[str, Any] = {"variable": variable, "compare": compare, "view": view, "media": media}
     site_map(cube, base=layers, folder=folder, tiles=tiles, **shown).save(target)
     print(target)
@@ -250,19 +250,6 @@ def synth(
 
     write_city(out, sites, seed, masks=masks, progress=True)
     print(out / "sites.geojson")
-
-
-def _layer(path: Path) -> gpd.GeoDataFrame:
-    import geopandas as gpd
-
-    from soundit_geo.errors import InputError
-
-    if not path.exists():
-        raise MissingFileError(f"Base layer {path} does not exist.")
-    try:
-        return gpd.read_file(path)
-    except Exception as error:
-        raise InputError(f"Base layer {path} cannot be read: {error}") from error
 
 
 def _finish(study: Study, cube: xr.Dataset, base: dict[str, Any], *, as_json: bool) -> None:

@@ -102,7 +102,12 @@ def open_cube(path: str | os.PathLike[str]) -> xr.Dataset:
         return validate(cube)
     except CubeError:
         raise
-    except (KeyError, ValueError, OSError, RuntimeError) as error:  # RuntimeError: a chunk that does not unpack
+    except (
+        KeyError,
+        ValueError,
+        OSError,
+        RuntimeError,
+    ) as error:  # RuntimeError: a chunk that does not unpack
         raise CubeError(
             f"{path} is not a cube ({error}). Expected a zarr folder or netCDF file that soundit-geo wrote."
         ) from error
