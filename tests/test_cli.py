@@ -201,6 +201,7 @@ def test_a_scenario_without_an_equals_sign_an_unknown_model_and_a_bad_folder(tmp
         (["--model", "no-such-model"], "synthetic-city"),
         (["--model", "models/mine"], "synthetic-city"),
         (["--judges", "no-such-judges"], "synthetic-city"),
+        (["--device", "no-such-device"], "no-such-device"),
         (["--draws", "0"], "draws"),
         (["--out", str(tmp_path / "file" / "deeper")], "cannot be written"),
     ):

@@ -83,6 +83,7 @@ def run(
     batch_size: Batch = 8,
     steps: Steps = 20,
     guidance: Guidance = 4.0,
+    device: Annotated[str | None, typer.Option(help="Where model and judges compute, such as cuda.")] = None,
     base: Annotated[
         list[Path] | None, typer.Option(help="Polygons or lines drawn beneath the sites.")
     ] = None,
@@ -108,6 +109,7 @@ def run(
         scenarios=compared,
         model=model,
         judges=judges,
+        device=device,
         draws=draws,
         seed=seed,
         batch_size=batch_size,
