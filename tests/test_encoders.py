@@ -35,7 +35,7 @@ from soundit_geo.encoders import (
     tokenize,
 )
 from soundit_geo.encoders.checkpoint import modality_of, select
-from soundit_geo.encoders.imagebind import Attention, TextPreprocessor, Trunk
+from soundit_geo.encoders.layers import Attention, TextPreprocessor, Trunk
 from soundit_geo.errors import AudioError, InputError, MissingFileError, PictureError, WeightsError
 from soundit_geo.weights import check_layout
 

@@ -2,6 +2,7 @@
 
 =================  ==========================================================================
 imagebind.py       `ImageBindModel`: one class, sizes ``huge`` (published layout) and ``mini``
+layers.py          what the model is made of, under the published names
 checkpoint.py      the published weights: read per modality, from one file or several
 preprocessing.py   what the model is fed: filter banks of clips, pixels of pictures
 tokenizer.py       what the model is fed: CLIP's byte-pair tokens of scene prompts
