@@ -254,7 +254,15 @@ class Scale(nn.Module):
 
 
 class Stem(nn.Module):
-    """The patching convolution, and a LayerNorm after it where sound is patched."""
+    """The patching convolution, and a LayerNorm after it where sound is patched.
+
+    Parameters
+    ----------
+    proj : torch.nn.Module
+        The convolution.
+    norm_layer : torch.nn.Module or None
+        Over the tokens' channels.
+    """
 
     def __init__(self, proj: nn.Module, norm_layer: nn.Module | None) -> None:
         super().__init__()
@@ -262,13 +270,30 @@ class Stem(nn.Module):
         self.norm_layer = norm_layer
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Cut `x` (B, C, [T,] H, W) into tokens (B, patches, width)."""
+        """Cut into patches.
+
+        Parameters
+        ----------
+        x : torch.Tensor of shape (B, C, H, W) or (B, C, T, H, W)
+            Filter banks, or frames.
+
+        Returns
+        -------
+        torch.Tensor of shape (B, patches, width)
+            Tokens.
+        """
         tokens: torch.Tensor = self.proj(x).flatten(2).transpose(1, 2)
         return tokens if self.norm_layer is None else self.norm_layer(tokens)
 
 
 class Positions(nn.Module):
-    """Learned positions, the class token's first."""
+    """Learned positions, the class token's first.
+
+    Parameters
+    ----------
+    tokens, width : int
+        How many positions, the class token's among them, and their channels.
+    """
 
     def __init__(self, tokens: int, width: int) -> None:
         super().__init__()
@@ -276,14 +301,31 @@ class Positions(nn.Module):
 
 
 class Repeat(nn.Module):
-    """Show a still picture for several frames."""
+    """Show a still picture for several frames.
+
+    Parameters
+    ----------
+    frames : int
+        How many.
+    """
 
     def __init__(self, frames: int) -> None:
         super().__init__()
         self.frames = frames
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Repeat `x` (B, C, H, W) to (B, C, frames, H, W)."""
+        """Repeat pictures.
+
+        Parameters
+        ----------
+        x : torch.Tensor of shape (B, C, H, W)
+            Still pictures.
+
+        Returns
+        -------
+        torch.Tensor of shape (B, C, frames, H, W)
+            The same in every frame.
+        """
         return x[:, :, None].expand(-1, -1, self.frames, -1, -1)
 
 
@@ -367,7 +409,13 @@ class TextPreprocessor(nn.Module):
 
 
 class TextHead(nn.Module):
-    """LayerNorm and a linear map, kept under the published name ``proj``."""
+    """LayerNorm and a linear map, kept under the published name ``proj``.
+
+    Parameters
+    ----------
+    width, joint_dim : int
+        Channels of the trunk, and dimension of the joint space.
+    """
 
     def __init__(self, width: int, joint_dim: int) -> None:
         super().__init__()
