@@ -45,11 +45,11 @@ if TYPE_CHECKING:
     import geopandas as gpd
     from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["MEASURES", "a_weighting", "acoustics", "measure"]
+__all__ = ["MEASURES", "SOUND_PRESSURE", "a_weighting", "acoustics", "measure"]
 
 MEASURES: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
     {
-        "level_dbfs": ("dB", "level re full scale; a full-scale sine reads 0 (AES17)"),
+        "level_dbfs": ("dB", "level re full scale, uncalibrated; a full-scale sine reads 0 (AES17)"),
         "laeq": ("dB", "equivalent A-weighted sound pressure level re 20 uPa"),
         "la10": ("dB", "A-weighted level exceeded in 10 % of the time (LAeq over 125 ms), re 20 uPa"),
         "la90": ("dB", "A-weighted level exceeded in 90 % of the time (LAeq over 125 ms), re 20 uPa"),
@@ -61,6 +61,9 @@ MEASURES: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
     }
 )
 """What is measured: name to unit and meaning."""
+
+SOUND_PRESSURE: Final = ("laeq", "la10", "la90")
+"""Those of them that need a calibration."""
 
 SEGMENT_SECONDS: Final = 60
 """Length of the parts on which indices are computed, in seconds."""

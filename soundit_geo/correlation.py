@@ -3,23 +3,36 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
-from soundit_geo.acoustics import MEASURES
-from soundit_geo.cube import to_geodataframe, validate
+from soundit_geo.acoustics import MEASURES, acoustics
+from soundit_geo.cube import (
+    CRS,
+    open_cube,
+    save_cube,
+    save_netcdf,
+    site_columns,
+    sites_per_chunk,
+    to_geodataframe,
+    validate,
+)
+from soundit_geo.cube.fields import field_names
 from soundit_geo.errors import CubeError, InputError
 from soundit_geo.scenarios import AS_RECORDED
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    import os
+    from collections.abc import Mapping, Sequence
 
+    import geopandas as gpd
     import xarray as xr
     from numpy.typing import NDArray
 
-__all__ = ["Correlation", "add_acoustics", "correlate"]
+__all__ = ["Correlation", "add_acoustics", "correlate", "with_acoustics"]
 
 _FEWEST = 4  # sites, below which an interval means nothing
 _AT_ONCE = 4_000_000  # numbers that are resampled at a time
@@ -63,12 +76,14 @@ def add_acoustics(cube: xr.Dataset, measured: pd.DataFrame) -> xr.Dataset:
     -------
     xarray.Dataset
         A new cube with each of `soundit_geo.acoustics.MEASURES` that the table has, float64 along ``site``, NaN for
-        sites that it lacks; and ``rate`` (Hz) where it has it.
+        sites that it lacks, with units and long names; and ``rate`` (Hz) where it has it. A column of the sites that
+        has the name of a measure is called ``site_NAME`` from then on.
 
     Raises
     ------
     CubeError
-        The table has no such column, names a site twice, or has none of the cube's sites.
+        The table has no such column or one that is not of numbers, names a site twice, or has none of the cube's
+        sites.
     """
     validate(cube)
     known = {**MEASURES, "rate": ("Hz", "samples per second of the recording")}
@@ -90,12 +105,97 @@ def add_acoustics(cube: xr.Dataset, measured: pd.DataFrame) -> xr.Dataset:
     variables = {
         name: (
             "site",
-            pd.to_numeric(rows[name]).to_numpy(np.float64),
-            {"units": known[name][0], "long_name": known[name][1]},
+            _numbers(rows[name]),
+            {"units": known[name][0], "long_name": known[name][1], "source": "measured in the recording"},
         )
         for name in names
     }
-    return validate(cube.assign(variables))
+    own = [name for name in names if name in cube.coords]  # the sites' own columns give way
+    taken = [str(name) for name in cube.variables]
+    other = dict(zip(own, field_names([f"site_{name}" for name in own], taken=taken), strict=True))
+    return validate(cube.rename(other).assign(variables))
+
+
+def _numbers(cells: pd.Series) -> NDArray[np.float64]:
+    try:
+        return np.asarray(pd.to_numeric(cells).to_numpy(np.float64))
+    except (TypeError, ValueError) as error:
+        raise CubeError(f"The table's column {cells.name!r} is not of numbers: {error}.") from error
+
+
+def with_acoustics(
+    path: str | os.PathLike[str],
+    measured: pd.DataFrame | None = None,
+    *,
+    calibration: float | str | Mapping[str, float] | pd.Series | None = None,
+    out: str | os.PathLike[str] | None = None,
+    workers: int = 1,
+    progress: bool = False,
+) -> xr.Dataset:
+    """Put acoustic measures into a cube on the disk; without a table of them, measure its recordings.
+
+    Parameters
+    ----------
+    path : path
+        A study folder, a cube.zarr, or a cube as netCDF.
+    measured : DataFrame, optional
+        As `add_acoustics` takes it.
+    calibration : float, str, mapping or Series, optional
+        As `soundit_geo.acoustics.acoustics` takes it; a column is one of the sites, which the cube keeps.
+    out : path, optional
+        A ``.nc`` file or ``.zarr`` folder for the new cube; by default it takes the place of the old one, in one
+        rename. Let no study run in that folder meanwhile.
+    workers : int
+        Recordings measured at a time.
+    progress : bool
+        Show a bar.
+
+    Returns
+    -------
+    xarray.Dataset
+        The new cube.
+
+    Raises
+    ------
+    InputError
+        If a table and a calibration are given, `out` is of another kind, or scikit-maad is not installed.
+    MissingFileError, CubeError, SitesError
+        As `soundit_geo.cube.open_cube`, `add_acoustics` and `soundit_geo.acoustics.acoustics` do.
+    StudyError
+        If the cube cannot be written.
+    """
+    if measured is not None and calibration is not None:
+        raise InputError("A table of measures is calibrated already, or not. Give a table or a calibration.")
+    if out is not None and Path(out).suffix not in (".nc", ".zarr"):
+        raise InputError(f"{out} is of no known kind; a cube is written as .nc or .zarr.")
+    cube = open_cube(path)
+    if measured is None:
+        sites = _sites_of(cube)
+        measured = acoustics(sites, calibration, workers=workers, progress=progress)
+        cube = open_cube(path)  # measuring takes its time
+    whole = add_acoustics(cube, measured)
+    place = Path(cube.encoding["source"])
+    target = place if out is None else Path(out)
+    if target.suffix == ".nc":
+        save_netcdf(whole, target)
+    else:
+        save_cube(whole, target, sites_per_chunk=sites_per_chunk(place) if place.is_dir() else None)
+    return whole
+
+
+def _sites_of(cube: xr.Dataset) -> gpd.GeoDataFrame:
+    """The sites of a cube on the disk, with whole paths of their recordings."""
+    import geopandas as gpd
+
+    folder = Path(cube.encoding["source"]).parent
+    columns: dict[str, Any] = {name: cube[name].to_numpy() for name in site_columns(cube)}
+    columns["audio"] = [str((folder / one).absolute()) for one in cube["audio"].to_numpy()]
+    points = gpd.points_from_xy(cube["lon"].to_numpy(), cube["lat"].to_numpy())
+    sites = gpd.GeoDataFrame(
+        columns, index=pd.Index(cube["site"].to_numpy(), name="site"), geometry=points, crs=CRS
+    )
+    sites.attrs["audio_root"] = folder.absolute().anchor
+    return sites
 
 
 def correlate(

@@ -9,14 +9,16 @@ Source: Girdhar et al., "ImageBind: One Embedding Space To Bind Them All", CVPR 
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from soundit_geo.errors import AudioError, InputError, MissingFileError
+from soundit_geo.errors import AudioError, InputError, MissingFileError, WeightsError
 from soundit_geo.recordings import read_sites
+from soundit_geo.weights import presets
 
 if TYPE_CHECKING:
     import os
@@ -31,6 +33,12 @@ log = logging.getLogger(__name__)
 
 LOGIT_SCALE: Final = 20.0
 """What cosines are multiplied by before the softmax: ImageBind's scale of sound, fixed in its training."""
+
+IMAGEBIND: Final = "imagebind-huge"
+"""Name of the published encoder in the registry."""
+
+_HUB_ID = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*")
+_CHECKPOINTS: Final = (".pth", ".pt", ".ckpt", ".bin", ".safetensors")
 
 
 def infer_scenes(
@@ -90,8 +98,10 @@ def scene_probabilities(
         Names of scenes, which are compared by their own words; or each name with prompts that stand for it, compared
         by the mean of their directions.
     model : str, path or encoder
-        Preset name, pipeline folder or hub id, of which the encoder alone is loaded; a folder of an encoder; or an
-        encoder with ``encode_soundscapes`` and ``encode_scenes``.
+        Preset name, pipeline folder or hub id, of which the encoder alone is loaded; a folder of an encoder;
+        ``"imagebind-huge"``, the published weights in the cache; a checkpoint in their layout (``.pth`` or
+        ``.safetensors``), of which sound and text are read; or an encoder with ``encode_soundscapes`` and
+        ``encode_scenes``.
     device : str, optional
         Where to compute; CUDA if there is any, else the CPU. An encoder stays where it is.
     progress : bool
@@ -109,8 +119,11 @@ def scene_probabilities(
         If there are fewer than two scenes, or one has no words.
     SitesError, CRSError
         As `read_sites` does.
-    MissingFileError, WeightsError
-        If there is no such model, or it is damaged.
+    MissingFileError
+        If there is no such model, or published weights are not in the cache; the message has the command that
+        brings them.
+    WeightsError
+        If it is damaged, or no model of sound and text.
     """
     import pandas as pd
     import torch
@@ -134,6 +147,46 @@ def scene_probabilities(
                 log.warning("Site %s has no inferred scene: %s", site, error)
                 rows.append(np.full(len(references), np.nan, np.float32))
     return pd.DataFrame(rows, index=sites.index, columns=[*references])
+
+
+def read_scenes(path: str | os.PathLike[str]) -> Scenes:
+    """Read names of scenes from a file.
+
+    Parameters
+    ----------
+    path : path
+        ``.yaml`` or ``.yml``: a list of names, or a mapping of each name to prompts that stand for it. Any other file
+        is text with a name in each line; empty lines and lines that begin with ``#`` are passed over.
+
+    Returns
+    -------
+    list of str, or dict of str to (str or list of str)
+        As `scene_probabilities` takes them, which checks them.
+
+    Raises
+    ------
+    MissingFileError
+        If there is no such file.
+    InputError
+        If it cannot be read, or is neither a list nor a mapping.
+    """
+    import yaml
+
+    path = Path(path)
+    if not path.is_file():
+        raise MissingFileError(f"There is no file {path}. Expected names of scenes, one a line, or YAML.")
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+        if path.suffix.lower() in (".yaml", ".yml"):
+            found = yaml.safe_load(text)
+        else:
+            lines = [line.strip() for line in text.splitlines()]
+            found = [line for line in lines if line and not line.startswith("#")]
+    except (UnicodeDecodeError, yaml.YAMLError) as error:
+        raise InputError(f"{path} cannot be read: {' '.join(str(error).split())}.") from error
+    if not isinstance(found, list | dict):
+        raise InputError(f"{path} holds {type(found).__name__}; expected a list of scenes or a mapping.")
+    return found
 
 
 def _references(scenes: Scenes) -> dict[str, list[str]]:
@@ -167,12 +220,23 @@ def _load_encoder(name: str, device: str | None) -> Any:
     import torch
 
     from soundit_geo.encoders import ImageBindModel
-    from soundit_geo.soundit.loading import find_folder
+    from soundit_geo.registry import cached
 
-    folder = find_folder(name)
-    if folder is None:
+    path = cached(IMAGEBIND) if name == IMAGEBIND else presets().get(name, Path(name))
+    if (path / "encoder").is_dir():
+        path /= "encoder"
+    if path.is_file() or path.suffix in _CHECKPOINTS or (path / "audio.safetensors").is_file():
+        encoder = ImageBindModel.from_checkpoint(path, ["audio", "text"])
+    elif path.is_dir():
+        encoder = ImageBindModel.from_pretrained(path)
+    elif _HUB_ID.fullmatch(name):
         encoder = ImageBindModel.from_pretrained(name, subfolder="encoder")
     else:
-        part = folder / "encoder"
-        encoder = ImageBindModel.from_pretrained(part if part.is_dir() else folder)
+        raise MissingFileError(
+            f"There is no model {name!r}. Known: {', '.join([*presets(), IMAGEBIND])}; or give a pipeline's folder "
+            "or hub id, an encoder's folder, or an ImageBind checkpoint."
+        )
+    if not {"audio", "text"} <= set(encoder.config.modalities):
+        held = ", ".join(encoder.config.modalities)
+        raise WeightsError(f"The encoder {name!r} holds {held} alone. Give one that holds audio and text.")
     return encoder.to(device or ("cuda" if torch.cuda.is_available() else "cpu")).eval()

@@ -24,6 +24,10 @@ if TYPE_CHECKING:
 NESTED = ("ema", "model", "state_dict")
 """Where training checkpoints keep the weights; what comes first is taken: averaged weights before raw ones."""
 
+STAND_IN_WORLD = "synthetic city"
+"""What weights say that they were trained on, if they are a stand-in: the procedural city."""
+
+_CARD = "**stand-in**"  # what the card of such weights, README.md, calls them
 _FEW = 3  # keys that an error names
 _PREFIXES = ("module.", "_orig_mod.", "module.")  # distributed training and torch.compile, in either order
 
@@ -95,6 +99,30 @@ def weights_folder(name_or_path: str | Path) -> Path:
     raise WeightsError(
         f"{str(name_or_path)!r} is neither a preset nor a folder. Presets: {', '.join(known) or 'none'}."
     )
+
+
+def is_stand_in(name_or_path: str | Path) -> bool:
+    """Tell whether a model is a stand-in, that is trained on the procedural city alone.
+
+    Parameters
+    ----------
+    name_or_path : str or pathlib.Path
+        Name of a preset, or a folder.
+
+    Returns
+    -------
+    bool
+        True for every preset, and for a folder whose card (``README.md``) says so of itself, such as the copy of a
+        preset; a folder of one part of a pipeline goes by the pipeline's card. False where nothing is said: then it
+        is for whoever trained the model to tell.
+    """
+    known = presets()
+    if str(name_or_path) in known:
+        return True
+    folder = Path(name_or_path)
+    whole = folder.resolve().parent
+    folders = [folder, *([whole] if (whole / "model_index.json").is_file() else [])]
+    return any(_CARD in _read_card(one) for one in folders)
 
 
 def load_state_dict(path: str | Path, *, nested: Sequence[str] = NESTED) -> dict[str, Tensor]:
@@ -243,6 +271,13 @@ def check_finite(named: Iterable[tuple[str, Tensor]]) -> None:
             f"{len(wrong)} weights are no finite floating-point numbers: {', '.join(wrong[:_FEW])}"
             f"{' …' if len(wrong) > _FEW else ''}. Did the training diverge, or is the file damaged?"
         )
+
+
+def _read_card(folder: Path) -> str:
+    try:
+        return (folder / "README.md").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""
 
 
 def _load_safetensors(path: Path) -> dict[str, Tensor]:

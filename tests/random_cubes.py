@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import datetime as dt
+
 import geopandas as gpd
 import numpy as np
 import pandas as pd
@@ -33,6 +35,31 @@ def random_scores(cube, rng):
     return cubes.validate(cube)
 
 
+CELLS = (
+    st.booleans(),
+    st.integers(-(2**63), 2**63 - 1),
+    st.floats(),
+    st.datetimes().map(pd.Timestamp),
+    st.datetimes(timezones=st.just(dt.UTC)).map(pd.Timestamp),
+    st.dates(),
+)
+NAMES = (
+    st.sampled_from(["lon", "Status", "site", "x", "h", "scene", "a/b", "..", "__c", " ", "ǰ", "²"])
+    | COLLIDING
+)
+
+
+@st.composite
+def random_columns(draw, count, text=TEXT):
+    """Columns of any kind that sites may bring along, gaps among them, under any names."""
+    columns = {}
+    for name in draw(st.lists(text | NAMES, max_size=4, unique=True)):
+        cell = draw(st.sampled_from([*CELLS, text]))
+        cells = draw(st.lists(cell | st.none(), min_size=count, max_size=count))
+        columns[name] = pd.Series(cells) if draw(st.booleans()) else pd.Series(cells, dtype=object)
+    return pd.DataFrame(columns)
+
+
 @st.composite
 def random_cubes(draw, text=TEXT):
     """A valid cube of one to four sites."""
@@ -41,8 +68,12 @@ def random_cubes(draw, text=TEXT):
     lon = draw(st.lists(st.floats(-180, 180), min_size=len(sites), max_size=len(sites)))
     lat = draw(st.lists(st.floats(-90, 90), min_size=len(sites), max_size=len(sites)))
     columns = {column: draw(st.lists(text, min_size=len(sites), max_size=len(sites))) for column in scenarios}
+    more = draw(random_columns(len(sites), text)).drop(
+        columns=["audio", "photo", "geometry"], errors="ignore"
+    )
     points = gpd.GeoDataFrame(
-        {"audio": [f"{place}.wav" for place in range(len(sites))]},
+        {"audio": [f"{place}.wav" for place in range(len(sites))]}
+        | {name: more[name].array for name in more},
         index=pd.Index(sites, dtype=object),
         geometry=gpd.points_from_xy(lon, lat),
         crs=4326,

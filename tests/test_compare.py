@@ -82,6 +82,8 @@ def test_compare_prints_what_the_functions_return(study, capsys, monkeypatch):
     needed = draws_needed(cube, 0.2, compare=(A, B))
     assert said["draws_needed"]["safe"]["draws"] == needed.loc["safe", "draws"]
     assert said["evidence"].startswith("stand-in")
+    assert said["model"] == "synthetic-city"
+    assert said["judges"]["perception"] == "synthetic-city"
 
 
 def test_compare_speaks_to_people_and_says_whose_interval_it_is(study, capsys, monkeypatch):
@@ -89,6 +91,7 @@ def test_compare_speaks_to_people_and_says_whose_interval_it_is(study, capsys, m
     code, out, _ = say(capsys, monkeypatch, "compare", folder, A, B, "--these-sites")
     assert code == 0
     assert "for these sites" in out
+    assert "model synthetic-city, judges synthetic-city; perception 0–10; stand-in" in out
     assert "lively" in out
     code, out, _ = say(capsys, monkeypatch, "compare", folder, A, A)
     assert code == 0

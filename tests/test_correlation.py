@@ -1,17 +1,25 @@
 """Measures beside predictions in one cube: put there, kept by files, and correlated as SciPy does."""
 
+import base64
+import json
+
+import geopandas as gpd
 import numpy as np
 import pandas as pd
 import pytest
 import scipy.stats
 import xarray as xr
-from fake_study import fake_cube
+from fake_study import fake_cube, fake_sites
+from typer.testing import CliRunner
 
 import soundit_geo as sg
 from soundit_geo.acoustics import MEASURES
+from soundit_geo.cli import app
 from soundit_geo.correlation import _correlate, add_acoustics, correlate
-from soundit_geo.cube import open_cube, save_cube, to_geodataframe, validate
-from soundit_geo.errors import CubeError, InputError, ScenarioError
+from soundit_geo.cube import open_cube, save_cube, sites_per_chunk, to_geodataframe, validate
+from soundit_geo.errors import CubeError, InputError, ScenarioError, SounditError
+from soundit_geo.maps.columns import columns_of
+from soundit_geo.spatial.values import site_values
 
 NAMES = [f"s{k:02d}" for k in range(24)]
 
@@ -150,3 +158,110 @@ def test_questions_that_the_cube_cannot_answer_are_refused(cube, measured):
     ):
         with pytest.raises(error):
             correlate(whole, x, y, **options)
+
+
+# -------------------------------------------------------------------------------------- measures in a study's cube
+
+
+@pytest.fixture
+def study(tmp_path):
+    """A study folder of four sites, one of whose recordings is lost."""
+    sites = fake_sites(NAMES[:4], tmp_path / "study").assign(
+        gain=[120.0, 110.0, np.nan, 100.0], aci=[1, 2, 3, 4]
+    )
+    cube = fake_cube(tmp_path / "study", NAMES[:4], sites=sites)
+    save_cube(cube, tmp_path / "study" / "cube.zarr", sites_per_chunk=3)
+    (tmp_path / "study" / "audio" / "003.wav").unlink()
+    return tmp_path / "study"
+
+
+def command(*arguments):
+    return CliRunner().invoke(app, [str(one) for one in arguments])
+
+
+def test_a_studys_recordings_are_measured_into_its_cube(study):
+    before = open_cube(study)
+    done = command("add-acoustics", study, "--quiet")
+    assert done.exit_code == 1, done.output  # one recording is lost
+    assert "not calibrated: levels are re full scale (dBFS)" in done.output
+    after = open_cube(study)
+    table = sg.acoustics(sg.read_sites(study_sites(before, study), absent="keep"))
+    for name, (unit, words) in MEASURES.items():
+        np.testing.assert_array_equal(after[name], table[name])
+        assert after[name].attrs == {
+            "units": unit,
+            "long_name": words,
+            "source": "measured in the recording",
+        }
+    assert "uncalibrated" in after["level_dbfs"].attrs["long_name"]
+    assert np.isfinite(after["level_dbfs"]).to_numpy().tolist() == [True, True, True, False]
+    assert after["laeq"].isnull().all()
+    assert after["site_aci"].to_numpy().tolist() == [1, 2, 3, 4]  # the sites' own column gave way
+    assert sites_per_chunk(study / "cube.zarr") == 3
+    for name in before.data_vars:
+        xr.testing.assert_identical(after[name].variable, before[name].variable)
+    again = json.loads(command("add-acoustics", study, "--quiet", "--calibration", "gain", "--json").stdout)
+    assert again["calibrated_sites"] == 2
+    assert again["measured"]["level_dbfs"] == 3
+    shift = open_cube(study)["laeq"] - open_cube(study)["gain"]
+    np.testing.assert_array_equal(shift.isnull(), [False, False, True, True])
+
+
+def study_sites(cube, folder):
+    paths = [str(folder / one) for one in cube["audio"].to_numpy()]
+    points = gpd.points_from_xy(cube["lon"].to_numpy(), cube["lat"].to_numpy())
+    index = pd.Index(cube["site"].to_numpy(), name="site")
+    sites = gpd.GeoDataFrame({"audio": paths}, index=index, geometry=points, crs=4326)
+    sites.attrs["audio_root"] = folder
+    return sites
+
+
+@pytest.mark.parametrize("kind", ["csv", "parquet"])
+def test_a_table_of_measures_goes_into_a_new_cube_and_leaves_the_old(study, measured, tmp_path, kind):
+    path = tmp_path / f"measures.{kind}"
+    measured.to_csv(path) if kind == "csv" else measured.to_parquet(path)
+    before = open_cube(study)
+    done = command("add-acoustics", study, "--table", path, "--out", tmp_path / "new.nc")
+    assert done.exit_code == 0, done.output
+    assert "4 of 4 sites have calibrated levels" in done.output
+    new = open_cube(tmp_path / "new.nc")
+    for name in MEASURES:
+        np.testing.assert_allclose(new[name], measured[name].iloc[:4], rtol=1e-12)
+    xr.testing.assert_identical(open_cube(study), before)
+
+
+@pytest.mark.parametrize(
+    ("more", "word"),
+    [
+        (["--table", "absent.csv"], "absent.csv"),
+        (["--table", "{words}"], "not of numbers"),
+        (["--table", "{words}", "--calibration", "120"], "table or a calibration"),
+        (["--calibration", "loudness"], "loudness"),
+        (["--out", "x.gpkg"], ".nc or .zarr"),
+    ],
+)
+def test_measures_that_do_not_fit_are_refused_and_the_cube_stays(study, tmp_path, more, word):
+    (tmp_path / "words.csv").write_text("site,laeq\ns00,loud\n")
+    before = open_cube(study)
+    done = command("add-acoustics", study, *[one.format(words=tmp_path / "words.csv") for one in more])
+    assert isinstance(done.exception, SounditError)
+    assert word in str(done.exception)
+    xr.testing.assert_identical(open_cube(study), before)
+
+
+def test_maps_and_surfaces_offer_what_was_measured(cube, measured):
+    whole = add_acoustics(cube, measured.assign(laeq=np.nan))
+    data = columns_of(whole, "level_dbfs", (0, 1))
+    found = {one["key"]: one for one in data["variables"] if one["group"] == "Measured in the recording"}
+    assert set(found) == set(MEASURES) - {"laeq"}  # known nowhere
+    assert "uncalibrated" in found["level_dbfs"]["label"]
+    level = found["level_dbfs"]
+    for column in level["values"]:  # the same in every scenario
+        codes = np.frombuffer(base64.b64decode(column), "<u2")[1:]  # the first site failed
+        np.testing.assert_allclose(
+            level["low"] + level["step"] * codes, measured["level_dbfs"].iloc[1:], atol=level["step"]
+        )
+    assert "errors" not in level
+    values = site_values(whole, "level_dbfs")
+    assert values.attrs["units"] == "dB"
+    np.testing.assert_array_equal(values["value"], measured["level_dbfs"])

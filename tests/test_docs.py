@@ -1,5 +1,6 @@
 """The documentation site: what it lists is what there is."""
 
+import json
 import re
 from pathlib import Path
 
@@ -25,3 +26,15 @@ def test_relative_links_of_the_documents_lead_to_files():
         for link in re.findall(r"\]\(([^)#\s]+)", prose):
             if "://" not in link:
                 assert (page.parent / link).exists(), f"{page.name} links to {link}"
+
+
+def test_notebooks_carry_no_outputs_and_no_execution_counts():
+    books = sorted((ROOT / "notebooks").glob("*.ipynb"))
+    assert len(books) >= 5
+    for book in books:
+        cells = json.loads(book.read_text("utf-8"))["cells"]
+        code = [cell for cell in cells if cell["cell_type"] == "code"]
+        assert code
+        kept = [cell["source"] for cell in code if cell["outputs"] or cell["execution_count"] is not None]
+        assert kept == [], f"{book.name}: clear its outputs before you commit it"
+        assert not [cell for cell in cells if {"execution", "ExecuteTime"} & set(cell["metadata"])], book.name

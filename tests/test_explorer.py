@@ -14,9 +14,11 @@ import xarray as xr
 from fake_study import fake_base
 from hostile_text import HOSTILE
 from PIL import Image
+from typer.testing import CliRunner
 
 import soundit_geo as sg
 from soundit_geo.classes import ADE20K, PERCEPTIONS
+from soundit_geo.cli import app
 from soundit_geo.cube import DONE, open_cube
 from soundit_geo.errors import AudioError, InputError, ScenarioError, SitesError
 from soundit_geo.explorer import Change, Explorer, changes, explore
@@ -316,3 +318,13 @@ def test_without_the_extra_the_error_names_it(explorer, monkeypatch):
     monkeypatch.setattr(builtins, "__import__", absent)
     with pytest.raises(InputError, match=r"needs anywidget.*pip install 'soundit-geo\[lab\]'"):
         explore(explorer)
+
+
+@pytest.mark.slow
+def test_the_explorer_bench_compares_a_try_with_a_site_of_a_run():
+    words = "bench explorer --sites 2 --draws 1 --steps 2 --rounds 1"
+    result = CliRunner().invoke(app, words.split())
+    assert result.exit_code == 0, result.output
+    said = json.loads(result.stdout)
+    tried, whole = said["seconds"].values()
+    assert said["ratio"]["ratio"] == pytest.approx(tried / whole, rel=0.02)

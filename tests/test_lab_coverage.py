@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from soundit_geo.lab.coverage import DISTRIBUTIONS, blank_cube, covered, discoveries, simulate
+from soundit_geo.lab.coverage import DISTRIBUTIONS, MEAN, blank_cube, covered, discoveries, simulate
 from soundit_geo.scenarios import difference
 
 SIMULATIONS = 100
@@ -22,6 +22,21 @@ def test_intervals_hold_a_known_effect_in_93_to_97_percent_of_studies(kind):
     for name in rows[0]:
         share = np.mean([row[name] for row in rows])
         assert 0.93 - 2 * ERROR <= share <= 0.97 + 2 * ERROR, (kind, name, share)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", DISTRIBUTIONS)
+def test_intervals_of_difference_hold_a_known_effect_in_93_to_97_percent_of_400_simulations(kind):
+    rng = np.random.default_rng(10)
+    blank, sample = blank_cube(24, 6), DISTRIBUTIONS[kind]
+    held = []
+    for _ in range(400):
+        truth = MEAN + sample(rng, (24, 6))
+        found = difference(
+            simulate(blank, truth, sample, rng), "design", "as recorded", variables=["perception"]
+        )
+        held.append(((found["perception_low"] <= truth) & (truth <= found["perception_high"])).mean())
+    assert 0.93 <= np.mean(held) <= 0.97  # no allowance for chance
 
 
 @pytest.mark.slow

@@ -150,6 +150,21 @@ def test_changes_are_judged_as_scenarios_difference_judges_them(tmp_path):
         assert 0 < int(judged["perception_significant"].sum()) < 60 * 6
 
 
+def test_agreement_of_scenes_is_judged_as_scenarios_difference_judges_it(tmp_path):
+    cube = fake_cube(tmp_path, names=[f"s{k}" for k in range(40)], draws=9, scenarios={"a": None, "b": "x"})
+    rng = np.random.default_rng(4)
+    chance = np.where(np.arange(40)[:, None] < 20, [0.95, 0.1], [0.5, 0.5])  # (site, scenario)
+    agrees = rng.random(cube["pss_scene_top1"].shape) < chance[..., None]
+    cube["pss_scene_top1"][:] = agrees.astype(float)
+    cube["pss_scene_top1"][0, 0], cube["pss_scene_top1"][0, 1] = 1.0, 0.0  # every draw changes alike
+    by_key = {one["key"]: one for one in columns_of(cube, "lively", (0, 1))["variables"]}
+    found = flags(by_key["pss_scene_top1"]["changes"]["0-1"]["sure"], 40)
+    judged = difference(cube, "a", "b", variables=["pss_scene_top1"])["pss_scene_top1_significant"].to_numpy()
+    assert found.tolist() == judged.tolist()
+    assert found[0]
+    assert 0 < found.sum() < 40
+
+
 def test_changes_of_nothing_are_rarely_called_significant():
     rng = np.random.default_rng(2)
     draws = rng.normal(0, 1, (300, 50, 5))  # studies, sites, draws
@@ -340,7 +355,7 @@ def test_media_in_a_folder_lie_beside_the_page(tmp_path, cube):
     made = site_map(cube, folder=tmp_path, media="folder")
     target = tmp_path / "a map's <b>.html"
     made.save(target)
-    beside = block(target.read_text(encoding="utf-8"), "media-5")
+    beside = block(target.read_text(encoding="utf-8"), "media")[5]
     assert beside["sound"] == "a%20map%27s%20%3Cb%3E_media/5.ogg"
     assert inline["pictures"][1][0].endswith(
         base64.b64encode((tmp_path / "a map's <b>_media" / "5-1-0.webp").read_bytes()).decode()
@@ -413,19 +428,51 @@ def test_pss_is_offered_where_there_are_photos_and_an_element_when_asked_for(cub
     assert values(found["flag"])[0][0] == 0
 
 
-def test_tiles_and_other_layers_are_possible_and_leave_later_maps_alone(tmp_path, cube):
+def test_tiles_and_other_layers_are_possible_and_leave_later_maps_alone(cube):
     before = list(folium.Map.default_js), list(folium.Map.default_css)
     with_tiles = page_of(site_map(cube, tiles="OpenStreetMap", media="none"))
     assert "tile.openstreetmap.org" in with_tiles
     assert "Content-Security-Policy" not in with_tiles
     assert "<link" not in with_tiles
     made = site_map(cube, media="none")
-    folium.Marker([0, 0], popup="hello").add_to(made)
-    links = re.findall(r'<script src="([^"]+)"', page_of(made))
-    assert [link for link in links if "jquery" in link]
-    assert not [link for link in links if "leaflet.js" in link]  # Leaflet itself is inside
+    made.add_js_link("mine", "https://example.org/mine.js")  # such a link is kept, on this map only
+    assert "mine.js" in page_of(made)
+    assert "mine.js" not in page_of(site_map(cube, media="none"))
     assert (list(folium.Map.default_js), list(folium.Map.default_css)) == before
     assert "leaflet.js" in folium.Map().get_root().render()
+
+
+def links_of(page: str) -> list[str]:
+    return re.findall(r'<(?:script|link)[^>]*(?:src|href)="([^"]+)"', page)
+
+
+def test_markers_popups_and_shapes_of_folium_bring_no_link(cube, caplog):
+    made = site_map(cube, media="none")
+    folium.Marker([0, 0], popup="hello", tooltip="there", icon=folium.Icon(color="red")).add_to(made)
+    group = folium.FeatureGroup("shapes").add_to(made)
+    folium.PolyLine([[0, 0], [0.01, 0.01]]).add_to(group)
+    folium.GeoJson(shapely.Point(0, 0), marker=folium.Marker(icon=folium.Icon())).add_to(group)
+    folium.LayerControl().add_to(made)
+    with caplog.at_level(logging.WARNING, "soundit_geo.maps"):
+        assert links_of(page_of(made)) == []
+    assert caplog.records == []
+
+
+def test_links_that_will_not_load_offline_are_named_once(cube, caplog):
+    from folium.plugins import MarkerCluster
+
+    made = site_map(cube, media="none")
+    MarkerCluster([[0, 0], [0.001, 0.001]]).add_to(made)
+    sign = folium.Icon(icon="tree", prefix="fa")
+    folium.GeoJson(shapely.Point(0, 0), marker=folium.Marker(icon=sign)).add_to(made)
+    with caplog.at_level(logging.WARNING, "soundit_geo.maps"):
+        links = links_of(page_of(made))
+        page_of(made)
+    assert len(caplog.records) == 1
+    assert len(links) == 4  # the plugin's script and two styles, the font of the sign
+    assert {"leaflet.markercluster.js", "all.min.css"} <= {link.rpartition("/")[2] for link in links}
+    for link in links:
+        assert link in caplog.text
 
 
 def test_a_notebook_shows_the_map(cube):

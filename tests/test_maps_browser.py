@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import base64
 import io
 import re
 import time
 import urllib.parse
 
+import folium
 import geopandas as gpd
 import numpy as np
 import pandas as pd
 import pytest
 import shapely
+import soundfile as sf
 import xarray as xr
 from fake_study import fake_base, fake_cube, fake_picture, fake_sites
 from hostile_text import HOSTILE
@@ -32,6 +35,8 @@ VARIABLE, SCENARIO_A, SCENARIO_B = (
     '[aria-label="Scenario B"]',
 )
 RECORDED, PLAZA = "as recorded", "plaza"
+PLANTED = """() => document.querySelectorAll(`[onerror], [onload], [onmouseover], iframe, base, form,
+    .soundit script, .soundit style, .soundit link, .soundit a[href^=javascript]`).length"""
 
 
 class Watch:
@@ -92,7 +97,7 @@ def watch(chromium):
 def study(tmp_path_factory):
     """A study with all that a map can show: a failed site, photos, PSS, three draws, a surface."""
     folder = tmp_path_factory.mktemp("study")
-    cube = fake_cube(folder, draws=3, failed=["site 03"])
+    cube = fake_cube(folder, draws=3, failed=["site 03"], attrs={"created": "2026-01-02"})
     fake_picture(np.random.default_rng(99), green=True, size=200).save(folder / "photo.png")
     cube["photo"][:] = "photo.png"
     rng = np.random.default_rng(5)
@@ -646,6 +651,9 @@ def test_the_exported_table_equals_the_cube(page, study):
     error = judged["perception_se"]
     np.testing.assert_allclose(table["a_minus_b_se"], error, rtol=0, atol=0.004 * float(error.max()))
     assert (table["significant"] == "yes").tolist() == judged["perception_significant"].to_numpy().tolist()
+    origin = {"model": "synthetic-city", "judges": "synthetic-city", "seed": 0, "created": "2026-01-02"}
+    for column, said in {**origin, "evidence": "stand-in model: synthetic city"}.items():
+        assert set(table[column]) == {said}
 
 
 def test_the_exported_picture_holds_the_map_and_its_legend(page, study):
@@ -788,6 +796,7 @@ def test_hostile_text_is_shown_as_typed_and_nothing_of_it_runs(watch, tmp_path):
     assert shown(page.title()) == shown(many)
     texts = "(nodes) => nodes.map((node) => node.textContent)"
     assert page.locator(".soundit-card h1").evaluate("node => node.textContent") == many
+    page.get_by_role("button", name="100 more of 100").click()
     assert page.locator(".soundit-sites tbody th button").evaluate_all(texts) == HOSTILE
     assert page.locator(f"{SCENARIO_A} option").evaluate_all(texts) == names
     assert page.locator(".soundit-foot strong").evaluate("node => node.textContent") == many
@@ -811,7 +820,7 @@ def test_hostile_text_is_shown_as_typed_and_nothing_of_it_runs(watch, tmp_path):
         view(page, name)
     chips = page.locator(".soundit-chipname").evaluate_all(texts)
     assert chips == [names[0], names[2]]
-    page.evaluate("() => soundit.apps[0].sharing.picture().toDataURL()")
+    page.evaluate("async () => (await soundit.apps[0].sharing.picture()).toDataURL()")
     lines = page.evaluate("() => soundit.apps[0].sharing.csv()")
     table = pd.read_csv(io.StringIO(lines), keep_default_na=False, dtype=str, lineterminator=None)
     assert table["site"].tolist() == [one.replace("\r\n", "\n") for one in HOSTILE]
@@ -820,12 +829,219 @@ def test_hostile_text_is_shown_as_typed_and_nothing_of_it_runs(watch, tmp_path):
     again = watch()
     again.go(target, "#" + page.url.partition("#")[2])
     assert again.page.locator(".soundit-panel h2").evaluate("node => node.textContent") == "a=b&c=d#e~f"
-    planted = """() => document.querySelectorAll(`[onerror], [onload], [onmouseover], iframe, base, form,
-        .soundit script, .soundit style, .soundit link, .soundit a[href^=javascript]`).length"""
     for one in (page, again.page):
-        assert one.evaluate(planted) == 0
+        assert one.evaluate(PLANTED) == 0
     made.quiet()
     again.quiet()
+
+
+def test_hostile_names_of_scenarios_are_shown_as_typed(watch, tmp_path):
+    names = [one if one.strip() else f"{one}." for one in HOSTILE]  # a blank is no name
+    scenarios = dict.fromkeys(names, "a street")
+    cube = fake_cube(
+        tmp_path, names=["here", "there"], scenarios=scenarios, draws=1, pending=["here", "there"]
+    )
+    cube["perception"][:] = np.random.default_rng(0).uniform(0, 10, cube["perception"].shape)
+    cube["status"][:] = cubes.DONE
+    watcher = watch()
+    page = watcher.open(tmp_path, cube, media="none", compare=(names[0], names[1]), view="side by side")
+    texts = "(nodes) => nodes.map((node) => node.textContent)"
+    for picker in (SCENARIO_A, SCENARIO_B):
+        assert page.locator(f"{picker} option").evaluate_all(texts) == names
+    said = page.evaluate(
+        """() => {
+            const app = soundit.apps[0], out = [];
+            const text = (query) => [...app.root.querySelectorAll(query)].map((node) => node.textContent);
+            app.panel.open(0);
+            for (let a = 0; a < 200; a++) {
+                const b = (a + 1) % 200;
+                app.set({ a, b, view: "side by side" });
+                const chips = text(".soundit-chipname"), captions = text(".soundit-captions b span:last-child");
+                app.set({ view: "difference" });
+                out.push([chips, captions, text(".soundit-legend h2 small")[0], app.status.textContent,
+                    app.sharing.csv(), app.sharing.hash()]);
+            }
+            return out;
+        }"""
+    )
+    for k, (chips, captions, legend, status, csv, fragment) in enumerate(said):
+        pair = [names[k], names[(k + 1) % 200]]
+        assert chips == captions == pair
+        assert legend == " − ".join(pair)
+        assert legend in status
+        table = pd.read_csv(io.StringIO(csv), keep_default_na=False, dtype=str)
+        assert (
+            table[["scenario_a", "scenario_b"]].to_numpy().tolist()
+            == [[one.replace("\r\n", "\n") for one in pair]] * 2
+        )
+        given = urllib.parse.parse_qs(fragment.lstrip("#").replace("+", "%2B"))
+        for key, first in (("a", 0), ("b", 1)):
+            assert given.get(key, [names[first]]) == [names[(k + first) % 200]]
+    again = watch()
+    for k in (24, 66, 140):  # a link to them leads back
+        again.page.goto("about:blank")
+        again.go(tmp_path / "map.html", said[k][5])
+        found = again.page.evaluate("[soundit.apps[0].state.a, soundit.apps[0].state.b]")
+        assert found == [k, k + 1]
+    assert page.evaluate(PLANTED) == 0
+    watcher.quiet()
+    again.quiet()
+
+
+def test_hostile_file_names_are_only_names(watch, tmp_path):
+    """Photos and recordings of any name that a file can have; the others are named and left out."""
+    short = [one for one in HOSTILE if max(len(part.encode()) for part in one.split("/")) < 240]
+    possible = [one for one in short if one[0] != "/" and ".." not in one]
+    assert len(possible) > 185
+    tone = 0.2 * np.sin(np.arange(1600) / 5)
+    sound, photo = io.BytesIO(), io.BytesIO()
+    sf.write(sound, tone, 16_000, format="WAV")
+    Image.new("RGB", (64, 48), "teal").save(photo, "PNG")
+    for one in possible:
+        (tmp_path / f"{one}.wav").parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / f"{one}.wav").write_bytes(sound.getvalue())
+        (tmp_path / f"{one}.png").write_bytes(photo.getvalue())
+    points = gpd.points_from_xy(np.linspace(-0.02, 0.02, 200), np.linspace(-0.01, 0.01, 200))
+    names = [f"site {k:03d}" for k in range(200)]
+    empty = gpd.GeoDataFrame({"audio": ""}, index=pd.Index(names, name="site"), geometry=points, crs=4326)
+    cube = fake_cube(tmp_path, names=names, sites=empty, scenarios={"x": None}, draws=1, pending=names[1:])
+    cube["audio"][:] = [f"{one}.wav" for one in HOSTILE]
+    cube["photo"][:] = [f"{one}.png" for one in HOSTILE]
+    cube["picture"][0] = f"{possible[0]}.png"
+    for media in ("inline", "folder"):
+        watcher = watch()
+        page = watcher.open(tmp_path, cube, media=media)
+        found = page.evaluate(
+            """async () => {
+                const out = [];
+                for (let i = 0; i < 200; i++) {
+                    soundit.apps[0].panel.open(i);
+                    const panel = document.querySelector(".soundit-panel");
+                    const images = [...panel.querySelectorAll("img")];
+                    await Promise.all(images.map((image) => image.decode()));
+                    const player = panel.querySelector("audio");
+                    out.push([images.length > 0, player !== null, panel.textContent.includes("cannot be played")]);
+                }
+                return out;
+            }"""
+        )
+        for one, (seen, heard, refused) in zip(HOSTILE, found, strict=True):
+            there = one in possible
+            assert (seen, heard, refused) == (there, there, not there), one
+        assert page.evaluate(PLANTED) == 0
+        watcher.quiet()
+
+
+def two_corners(folder):
+    """Two sites that leave the middle of the map to others."""
+    cube = fake_cube(folder, names=["one", "two"], draws=1)
+    return cube.assign_coords(lon=("site", [-0.02, 0.02]), lat=("site", [-0.02, 0.016]))
+
+
+def other_layers(made):
+    """What a reader adds by folium: a marker, a pin, a polygon, a line and a circle in a group of its own."""
+    folium.Marker([0.008, 0.008], popup="a <i>folium</i> popup", tooltip="near").add_to(made)
+    folium.Marker([0.01, -0.01], icon=folium.Icon(color="red"), draggable=True).add_to(made)
+    folium.GeoJson(
+        gpd.GeoDataFrame(
+            {"name": ["square"]}, geometry=[shapely.box(-0.004, -0.004, 0.004, 0.004)], crs=4326
+        ),
+        style_function=lambda _: {"fillColor": "#ff00ff", "fillOpacity": 1, "stroke": False},
+        popup=folium.GeoJsonPopup(["name"]),
+    ).add_to(made)
+    group = folium.FeatureGroup("lines").add_to(made)
+    folium.PolyLine([[-0.012, -0.02], [-0.012, 0.02]], color="#00c000", weight=9, opacity=1).add_to(group)
+    folium.Circle([-0.016, 0.0], radius=250, color="#0000ff", fill=True, fill_opacity=1).add_to(group)
+    folium.LayerControl().add_to(made)
+
+
+SHAPES = {  # (lat, lon) to the colour that is seen there
+    (0.0037, 0.0): (255, 0, 255),
+    (-0.012, 0.0123): (0, 192, 0),
+    (-0.0165, 0.0): (0, 0, 255),
+}
+
+
+@pytest.mark.parametrize("first", ["a", "side by side"])
+def test_layers_of_folium_are_on_both_maps_and_need_no_network(watch, tmp_path, first):
+    cube = two_corners(tmp_path)
+    watcher = watch()
+    made = site_map(cube, media="none", view=first)
+    other_layers(made)
+    made.save(tmp_path / "map.html")
+    page = watcher.go(tmp_path / "map.html")
+    view(page, "Side by side")
+
+    def colours(*, second):
+        lat, lon = np.array(list(SHAPES)).T
+        return at(screen_of(page), positions(page, lon, lat, second=second))
+
+    for second in (False, True):
+        assert np.abs(colours(second=second) - list(SHAPES.values())).max() <= 2
+    sides = [page.locator(".soundit-maps > div").nth(k) for k in (0, 1)]
+    where = "nodes => nodes.map(node => [node.offsetWidth, node.getAttribute('class').split(' ')[0], node.tagName])"
+    icons = [side.locator(".leaflet-marker-pane > *").evaluate_all(where) for side in sides]
+    assert len(icons[0]) == 2
+    assert icons[0] == icons[1]
+    for side in sides:  # each map opens its own words
+        side.locator("img.leaflet-marker-icon").click()
+        assert side.locator(".leaflet-popup-content").inner_text() == "a folium popup"
+        assert side.locator(".leaflet-popup-content i").inner_text() == "folium"
+        side.locator(".leaflet-popup-close-button").click()
+        side.locator(".leaflet-popup").wait_for(state="detached")
+    for second in (False, True):
+        page.mouse.click(*map(float, positions(page, [0.0], [0.003], second=second)[0]))
+        words = sides[second].locator(".leaflet-popup-content").inner_text()
+        assert "square" in words
+        sides[second].locator(".leaflet-popup-close-button").click()
+        sides[second].locator(".leaflet-popup").wait_for(state="detached")
+    sides[1].locator("img.leaflet-marker-icon").hover()
+    assert sides[1].locator(".leaflet-tooltip").inner_text().strip() == "near"
+    # What is taken off, or moved, on the first map is so on the second.
+    page.evaluate(
+        "() => { soundit.apps[0].map.eachLayer((one) => one instanceof L.Circle && one.remove()); }"
+    )
+    assert np.abs(colours(second=True)[2] - SHAPES[-0.0165, 0.0]).max() > 50
+    moved = page.evaluate(
+        """() => { const { map, second } = soundit.apps[0], found = (one) => { let pin;
+        one.eachLayer((layer) => { if (layer instanceof L.Marker && layer.options.icon instanceof
+        L.AwesomeMarkers.Icon) pin = layer; }); return pin; };
+        found(map).setLatLng([0.005, -0.012]); return Object.values(found(second).getLatLng()); }"""
+    )
+    assert moved == [0.005, -0.012]
+    watcher.quiet()
+
+
+def test_the_saved_picture_shows_layers_of_folium(watch, tmp_path):
+    cube = two_corners(tmp_path)
+    watcher = watch()
+    made = site_map(cube, media="none")
+    other_layers(made)
+    made.save(tmp_path / "map.html")
+    page = watcher.go(tmp_path / "map.html")
+    address = page.evaluate("async () => (await soundit.apps[0].sharing.picture()).toDataURL()")
+    sheet = Image.open(io.BytesIO(base64.b64decode(address.partition(",")[2]))).convert("RGB")
+    lat, lon = np.array(list(SHAPES)).T
+    box = page.locator(".soundit-stage").bounding_box()
+    places = 2 * (positions(page, lon, lat) - [box["x"], box["y"]] + [0, 44])
+    assert np.abs(at(np.asarray(sheet, dtype=int), places) - list(SHAPES.values())).max() <= 2
+    pin = 2 * (positions(page, [-0.01], [0.01]) - [box["x"], box["y"]] + [0, 44 - 12])
+    assert at(np.asarray(sheet, dtype=int), pin)[0] == pytest.approx([0xD6, 0x3E, 0x2A], abs=4)
+    watcher.quiet()
+
+
+def test_a_plugin_that_cannot_load_leaves_the_sites_as_they_are(watch, tmp_path):
+    from folium.plugins import MarkerCluster
+
+    cube = fake_cube(tmp_path, draws=1)
+    watcher = watch()
+    made = site_map(cube, media="none")
+    MarkerCluster([[0, 0], [0.001, 0.001]]).add_to(made)
+    made.save(tmp_path / "map.html")
+    page = watcher.go(tmp_path / "map.html")
+    check_colours(page, cube, mean(cube, RECORDED, "lively"))
+    view(page, "Side by side")
+    check_colours(page, cube, mean(cube, PLAZA, "lively"), second=True)
 
 
 def test_the_map_fits_a_phone(watch, tmp_path):

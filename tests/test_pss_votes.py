@@ -12,7 +12,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from typer.testing import CliRunner
 
 from soundit_geo.classes import COMPARATIVES, PERCEPTIONS
@@ -413,6 +413,43 @@ def test_densenet_takes_torchvisions_names_old_and_new(tmp_path):
     key = "features.denseblock4.denselayer16.conv2.weight"
     assert torch.equal(network.state_dict()[key], other.state_dict()[key])
     assert not torch.equal(network.classifier.weight, other.classifier.weight)
+
+
+def test_densenet_goes_from_votes_to_a_saved_judge_that_scores_a_picture(tmp_path):
+    """The paper's network for Place Pulse, one step of training, then everything from the disk."""
+    rng = np.random.default_rng(5)
+    for row in range(6):
+        Image.fromarray(rng.integers(0, 256, (20, 30, 3), dtype=np.uint8)).save(tmp_path / f"p{row}.png")
+    pairs = [(f"p{one}", f"p{other}") for one in range(6) for other in range(one)]
+    rows = [
+        (*pair, ("left", "right")[number % 2], name)
+        for number, pair in enumerate(pairs)
+        for name in PERCEPTIONS
+    ]
+    _write(tmp_path / "votes.csv", ("left", "right", "winner", "quality"), rows)
+    plan = Plan("densenet121", epochs=1, batch_size=4, held_out=0.34)
+    out = tmp_path / "judge"
+    figures = train_perception(tmp_path / "votes.csv", tmp_path, out, plan, name="dense", device="cpu")
+    assert figures["pictures"] == {"all": 6, "learnt_from": 4, "held_out": 2}
+    torch.manual_seed(plan.seed)
+    untrained = NETWORKS["densenet121"].make().classifier.weight
+    saved = load_file(out / "model.safetensors")
+    assert not torch.allclose(saved["classifier.weight"], untrained)
+
+    judges = load_judges(perception=out)
+    assert judges.names == {"perception": "dense"}
+    scores = judges.score([tmp_path / "p0.png", tmp_path / "p1.png"]).perception
+    network = NETWORKS["densenet121"].make().eval()
+    network.load_state_dict(saved)
+    config = json.loads((out / "config.json").read_text())
+    for score, name in zip(scores, ("p0", "p1"), strict=True):
+        pixels = np.asarray(
+            Image.open(tmp_path / f"{name}.png").resize((224, 224), Image.Resampling.BILINEAR)
+        )
+        shown = (pixels / 255 - [0.485, 0.456, 0.406]) / [0.229, 0.224, 0.225]
+        with torch.inference_mode():
+            output = network(torch.from_numpy(shown).permute(2, 0, 1)[None].float())[0].numpy()
+        np.testing.assert_allclose(score, config["mean"] + np.array(config["spread"]) * output, atol=1e-3)
 
 
 def test_what_cannot_be_trained_is_refused_before_it_begins(town, tmp_path):

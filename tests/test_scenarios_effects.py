@@ -14,6 +14,7 @@ from scipy import stats
 from soundit_geo import cube as cubes
 from soundit_geo.classes import PERCEPTIONS
 from soundit_geo.errors import CRSError, CubeError, InputError, ScenarioError
+from soundit_geo.intervals import FEWEST, interval_of_mean
 from soundit_geo.scenarios import (
     AS_RECORDED,
     COMPARED,
@@ -23,7 +24,7 @@ from soundit_geo.scenarios import (
     effect,
     rank,
 )
-from soundit_geo.scenarios.overall import FEWEST, interval_of_mean
+from soundit_geo.scenarios.effects import Paired, _bonett_price, mcnemar
 
 THREE = {"as recorded": None, "plaza": "a plaza", "park": "a park"}
 
@@ -121,6 +122,71 @@ def test_intervals_and_p_values_are_those_of_scipys_paired_t_test(tmp_path):
             assert one["perception_p"].item() == pytest.approx(truth.pvalue)
             judged += 1
     assert judged > 60
+
+
+def yes_or_no(tmp_path, names=24, draws=8):
+    """A cube whose scenes agree with the photo in some draws, in two sites in none and all."""
+    cube = uneven(tmp_path, names=names, draws=draws)
+    rng = np.random.default_rng(8)
+    cube["pss_scene_top1"][:] = rng.random(cube["status"].shape) < 0.5
+    cube["pss_scene_top1"][0] = 1
+    cube["pss_scene_top1"][1] = [np.zeros(draws), np.ones(draws)]
+    cube["status"][:2] = cubes.DONE
+    return cube
+
+
+def test_scenes_that_agree_or_not_are_judged_by_mcnemars_exact_test(tmp_path):
+    cube = yes_or_no(tmp_path)
+    found = difference(cube, "plaza", AS_RECORDED, variables=["pss_scene_top1"])
+    judged = 0
+    for site in cube["site"].to_numpy():
+        done = (cube["status"].sel(site=site) == cubes.DONE).all("scenario").to_numpy()
+        new, old = (
+            cube["pss_scene_top1"].sel(site=site, scenario=one).to_numpy()[done]
+            for one in ("plaza", AS_RECORDED)
+        )
+        up, down, n = int((new > old).sum()), int((new < old).sum()), len(new)
+        row = {
+            end: found[f"pss_scene_top1{end}"].sel(site=site).item() for end in ("", "_low", "_high", "_p")
+        }
+        assert row[""] == pytest.approx((up - down) / n)
+        if n < 2 or up + down == 0:
+            assert np.isnan([row["_low"], row["_high"], row["_p"]]).all()
+            continue
+        judged += 1
+        assert row["_p"] == pytest.approx(stats.binomtest(up, up + down).pvalue)
+        more, less = (up + 1) / (n + 2), (down + 1) / (n + 2)
+        half = stats.norm.ppf(0.975) * np.sqrt((more + less - (more - less) ** 2) / (n + 2))
+        assert row["_low"] == pytest.approx(max(-1, more - less - half))
+        assert row["_high"] == pytest.approx(min(1, more - less + half))
+    assert judged > 10
+    sure = found["pss_scene_top1_p"].to_numpy()[
+        1
+    ]  # eight pairs that all go one way: no spread, and yet judged
+    assert sure == pytest.approx(2 * 0.5**8)
+    assert np.isnan(found["pss_scene_top1_q"].to_numpy()[0])
+
+
+@pytest.mark.parametrize("pairs", [4, 8, 16])
+def test_the_interval_of_a_yes_or_no_holds_the_truth_by_counting_every_outcome(pairs):
+    for up, down in ((0.1, 0.1), (0.3, 0.05), (0.5, 0.4), (0.8, 0.1), (0.05, 0.6)):
+        outcomes = [(b, c) for b in range(pairs + 1) for c in range(pairs + 1 - b) if b + c]
+        weight = np.array(
+            [
+                stats.multinomial.pmf([b, c, pairs - b - c], pairs, [up, down, 1 - up - down])
+                for b, c in outcomes
+            ]
+        )
+        change = np.array([(b - c) / pairs for b, c in outcomes])
+        square = np.array([(b + c) / pairs for b, c in outcomes])
+        variance = (square - change**2) / (pairs - 1)
+        count = np.full(len(outcomes), pairs)
+        low, high = _bonett_price(Paired(change, variance, count), 0.95)
+        p = mcnemar(change, variance, count)
+        held = weight[(low <= up - down) & (up - down <= high)].sum() / weight.sum()
+        assert held > 0.9
+        if up == down:
+            assert weight[p <= 0.05].sum() <= 0.05  # exact: never more often than it says
 
 
 def test_false_discoveries_are_controlled_over_the_sites_of_each_variable_as_the_procedure_is_written(

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import logging
+import subprocess
+import sys
 from types import SimpleNamespace
 
 import numpy as np
@@ -11,9 +14,11 @@ import torch
 from fake_study import fake_sites
 
 import soundit_geo as sg
-from soundit_geo.errors import InputError, MissingFileError
+from soundit_geo import cli, scene_inference
+from soundit_geo.encoders import ImageBindModel, imagebind
+from soundit_geo.errors import InputError, MissingFileError, WeightsError
 from soundit_geo.scenarios import prompts_for
-from soundit_geo.scene_inference import infer_scenes, scene_probabilities
+from soundit_geo.scene_inference import infer_scenes, read_scenes, scene_probabilities
 from soundit_geo.synthetic_city.place import SCENES
 from soundit_geo.synthetic_city.words import NAMES
 from soundit_geo.synthetic_city.writing import write_city
@@ -110,6 +115,138 @@ def test_fewer_than_two_scenes_wordless_ones_and_unknown_models_are_refused(site
         scene_probabilities(sites, ["a park", "a street"], "nowhere")
 
 
+@pytest.fixture(scope="module")
+def mini():
+    torch.manual_seed(3)
+    return ImageBindModel.mini().eval()
+
+
+PAIR = ["a park", "a street"]
+
+
+def test_an_encoder_is_the_same_from_a_folder_its_parts_a_checkpoint_and_the_cache(
+    mini, tmp_path, monkeypatch
+):
+    mini.save_pretrained(tmp_path / "pipeline" / "encoder")
+    mini.save_parts(tmp_path / "parts")
+    (tmp_path / "parts" / "vision.safetensors").unlink()  # sound and text are enough
+    torch.save(mini.state_dict(), tmp_path / "huge.pth")
+    monkeypatch.setattr(imagebind, "HUGE", imagebind.MINI)  # the published file is 4.8 GB
+    monkeypatch.setattr("soundit_geo.registry.cached", {"imagebind-huge": tmp_path / "huge.pth"}.get)
+    folders = (tmp_path / "pipeline", tmp_path / "pipeline" / "encoder", tmp_path / "parts")
+    for model in (*folders, tmp_path / "huge.pth", "imagebind-huge"):
+        found = scene_inference._load_encoder(str(model), "cpu")
+        assert not found.training
+        weights = found.state_dict()
+        assert {key for key in mini.state_dict() if ".vision." not in key} <= set(weights)
+        assert all(torch.equal(value, mini.state_dict()[key]) for key, value in weights.items())
+
+
+def test_weights_that_are_absent_or_of_another_model_are_told_in_one_error(
+    sites, mini, tmp_path, monkeypatch
+):
+    monkeypatch.setenv("SOUNDIT_GEO_CACHE", str(tmp_path / "empty"))
+    with pytest.raises(MissingFileError, match="soundit-geo weights pull imagebind-huge"):
+        scene_probabilities(sites, PAIR, "imagebind-huge")
+    with pytest.raises(MissingFileError, match=r"absent/huge\.pth"):
+        scene_probabilities(sites, PAIR, "absent/huge.pth")
+    with pytest.raises(MissingFileError, match="imagebind-huge"):
+        scene_probabilities(sites, PAIR, "imagebind-hug")
+    torch.save(mini.state_dict(), tmp_path / "mini.pth")
+    with pytest.raises(WeightsError, match="does not fit"):
+        scene_probabilities(sites, PAIR, tmp_path / "mini.pth")
+    ImageBindModel.mini(modalities=("vision", "text")).save_pretrained(tmp_path / "blind")
+    with pytest.raises(WeightsError, match="audio"):
+        scene_probabilities(sites, PAIR, tmp_path / "blind")
+
+
+def test_scenes_are_read_from_lines_and_from_yaml(tmp_path):
+    (tmp_path / "a.txt").write_text("# green\na park\n\n a street \n", encoding="utf-8")
+    assert read_scenes(tmp_path / "a.txt") == PAIR
+    (tmp_path / "b.yaml").write_text("[a park, a street]")
+    assert read_scenes(tmp_path / "b.yaml") == PAIR
+    (tmp_path / "c.yml").write_text("green: [a park, a garden]\ngrey: a street")
+    assert read_scenes(tmp_path / "c.yml") == {"green": ["a park", "a garden"], "grey": "a street"}
+    (tmp_path / "d.yaml").write_text("a park")
+    (tmp_path / "e.yaml").write_text("a: [")
+    (tmp_path / "f.txt").write_bytes(b"\xff\xfe\xfa")
+    for wrong in "d.yaml", "e.yaml", "f.txt":
+        with pytest.raises(InputError, match=wrong):
+            read_scenes(tmp_path / wrong)
+    with pytest.raises(MissingFileError):
+        read_scenes(tmp_path / "absent.txt")
+
+
+def command(capsys, monkeypatch, *arguments):
+    """Run the command line in this process: code, stdout, stderr."""
+    monkeypatch.setattr(sys, "argv", ["soundit-geo", "infer-scenes", *map(str, arguments)])
+    with pytest.raises(SystemExit) as left:
+        cli.main()
+    return left.value.code or 0, *capsys.readouterr()
+
+
+@pytest.mark.parametrize("kind", ["gpkg", "geojson", "parquet", "csv"])
+def test_the_command_writes_sites_that_a_study_reads(sites, ear, tmp_path, capsys, monkeypatch, kind):
+    monkeypatch.setattr(scene_inference, "_load_encoder", lambda _name, _device: ear)
+    (tmp_path / "scenes.txt").write_text("\n".join(PAIR))
+    source, out = tmp_path / "sites.gpkg", tmp_path / f"heard.{kind}"
+    sites.assign(note=["x", None]).to_crs(3857).to_file(source)
+    code, said, _ = command(
+        capsys, monkeypatch, source, "--out", out, "--scenes", tmp_path / "scenes.txt", "--quiet"
+    )
+    assert code == 0
+    assert "stand-in" in said
+    back = sg.read_sites(out)
+    assert back["audio"].tolist() == sites["audio"].tolist()
+    assert back["note"].fillna("").tolist() == ["x", ""]
+    np.testing.assert_allclose(back.to_crs(4326).geometry.x, sites.geometry.x, atol=1e-8)
+    assert prompts_for(back, {"heard": "@inferred"})["heard"].tolist() == PAIR
+    before = out.read_bytes()
+    code, _, error = command(capsys, monkeypatch, source, "--out", out, "--scene", "x", "--scene", "y")
+    assert (code, out.read_bytes()) == (2, before)
+    assert "--overwrite" in error
+
+
+def test_the_command_says_which_recordings_could_not_be_used(
+    sites, ear, tmp_path, capsys, monkeypatch, caplog
+):
+    monkeypatch.setattr(scene_inference, "_load_encoder", lambda _name, _device: ear)
+    sites["audio"] = [sites["audio"].iloc[0], str(tmp_path / "audio" / "absent.wav")]
+    sites.to_file(tmp_path / "sites.geojson")
+    listed = ("--scene", PAIR[0], "--scene", PAIR[1], "--json", "--quiet", "--overwrite")
+    out = tmp_path / "heard.geojson"
+    code, said, _ = command(capsys, monkeypatch, tmp_path / "sites.geojson", "--out", out, *listed)
+    assert code == 1
+    assert json.loads(said)["inferred"] == 1
+    assert json.loads(said)["scenes"] == {"a park": 1}
+    assert "Site b" in caplog.text
+    sites.iloc[1:].to_file(tmp_path / "sites.geojson")
+    code, said, _ = command(capsys, monkeypatch, tmp_path / "sites.geojson", "--out", out, *listed)
+    assert (code, json.loads(said)["probability"]) == (2, None)
+
+
+@pytest.mark.parametrize(
+    ("more", "word"),
+    [
+        ([], "--scenes FILE"),
+        (["--scene", "a park"], "two or more"),
+        (["--scene", "a park", "--scene", "a street", "--model", "imagebind-huge"], "weights pull"),
+        (["--scene", "a park", "--scene", "a street", "--model", "none.pth"], "none.pth"),
+        (["--scenes", "absent.txt"], "absent.txt"),
+    ],
+)
+def test_the_command_refuses_in_one_line(sites, tmp_path, capsys, monkeypatch, more, word):
+    monkeypatch.setenv("SOUNDIT_GEO_CACHE", str(tmp_path / "empty"))
+    sites.to_file(tmp_path / "sites.gpkg")
+    code, _, error = command(
+        capsys, monkeypatch, tmp_path / "sites.gpkg", "--out", tmp_path / "x.gpkg", *more, "--quiet"
+    )
+    assert code == 2
+    assert word in error
+    assert len(error.strip().splitlines()) == 1
+    assert not (tmp_path / "x.gpkg").exists()
+
+
 @pytest.mark.slow
 def test_the_embedded_encoder_hears_the_scenes_of_the_synthetic_city(tmp_path):
     city = write_city(tmp_path, 12, 7, workers=1)
@@ -120,9 +257,6 @@ def test_the_embedded_encoder_hears_the_scenes_of_the_synthetic_city(tmp_path):
 
 
 def test_listening_is_imported_only_where_it_is_asked_for(tmp_path):
-    import subprocess
-    import sys
-
     program = "import sys, soundit_geo.scenarios, soundit_geo.accessors; print('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"

@@ -8,6 +8,7 @@ import sys
 
 import geopandas as gpd
 import numpy as np
+import pyogrio
 import pytest
 import rasterio
 from fake_study import fake_base, fake_cube
@@ -77,6 +78,52 @@ def test_hexagons_districts_and_hot_spots_are_written_as_tables(study, tmp_path,
     assert sum(said["cluster"].values()) == 30
     again = call("hexagons", out, "--variable", "getis_z", "--out", tmp_path / f"b.{suffix}", "--json")
     assert json.loads(again.output)["sites"] == 29
+
+
+ORIGIN = {
+    "model": "synthetic-city",
+    "judges": json.dumps(dict.fromkeys(("elements", "scenes", "perception"), "synthetic-city")),
+    "perception_scale": "0–10",
+    "evidence": "stand-in: synthetic city",
+}
+
+
+def layer_metadata(path):
+    return pyogrio.read_info(path)["layer_metadata"]
+
+
+@pytest.mark.parametrize("layer", ["hexagons", "districts", "hotspots"])
+def test_every_layer_says_whose_numbers_it_holds(study, tmp_path, layer):
+    more = [study / "districts.geojson"] if layer == "districts" else []
+    for suffix in ("gpkg", "parquet", "geojson"):
+        out = tmp_path / f"a.{suffix}"
+        done = call(layer, study, *more, "--out", out, *COMMON)
+        assert "model synthetic-city" in done.output
+        assert "stand-in" in done.output
+        read = {"parquet": lambda path: gpd.read_parquet(path).attrs}.get(suffix, layer_metadata)
+        about = read(out)
+        assert "stand-in: synthetic city" in about.get("evidence", about.get("DESCRIPTION"))
+        if suffix != "geojson":  # which has room for one description
+            assert {name: about[name] for name in ORIGIN} == ORIGIN
+            assert about["label"] == "lively, plaza"
+        said = json.loads(call(layer, study, *more, "--out", out, *COMMON, "--json").output)
+        assert said["judges"] == json.loads(ORIGIN["judges"])
+        assert said["evidence"] == ORIGIN["evidence"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.geojson", "a.gpkg", "a.parquet"]
+
+
+def test_a_raster_says_whose_numbers_it_holds_and_a_plain_table_says_nothing(study, tmp_path):
+    out = tmp_path / "a.tif"
+    done = call("surface", study, "--out", out, *COMMON, "--cell", 300)
+    assert "stand-in: synthetic city" in done.output
+    with rasterio.open(out) as raster:
+        tags = raster.tags()
+    assert {name: tags[name] for name in ORIGIN} == ORIGIN
+    assert tags["label"] == "lively, plaza"
+    call("hotspots", study, "--out", tmp_path / "b.gpkg", *COMMON)
+    done = call("hexagons", tmp_path / "b.gpkg", "--variable", "getis_z", "--out", tmp_path / "c.gpkg")
+    assert "model" not in done.output
+    assert "model" not in layer_metadata(tmp_path / "c.gpkg")
 
 
 @pytest.mark.parametrize(

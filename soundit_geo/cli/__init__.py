@@ -16,7 +16,19 @@ from typing import Annotated, Any
 import typer
 
 from soundit_geo import __version__
-from soundit_geo.cli import bench, compare, export, fidelity, field, lab, layers, study, train, weights
+from soundit_geo.cli import (
+    bench,
+    compare,
+    export,
+    fidelity,
+    field,
+    lab,
+    layers,
+    listening,
+    study,
+    train,
+    weights,
+)
 from soundit_geo.errors import SounditError, SounditWarning
 
 app = typer.Typer(
@@ -29,6 +41,7 @@ app = typer.Typer(
 app.add_typer(study.app)
 app.add_typer(export.app)
 app.add_typer(field.app)
+app.add_typer(listening.app)
 app.add_typer(compare.app)
 app.add_typer(layers.app)
 app.add_typer(fidelity.app)
@@ -56,7 +69,8 @@ def _common(
 def main() -> None:
     """Run the command line; every known error becomes one line on stderr and exit code 2."""
     logging.basicConfig(level=logging.ERROR, format="%(message)s")
-    logging.getLogger("soundit_geo.recordings").setLevel(logging.WARNING)
+    for name in ("recordings", "scene_inference"):
+        logging.getLogger(f"soundit_geo.{name}").setLevel(logging.WARNING)
     warnings.filterwarnings("ignore")
     warnings.filterwarnings("default", category=SounditWarning)
     warnings.showwarning = _one_line_warning

@@ -128,3 +128,16 @@ def bench_maps(
     from soundit_geo.lab import bench_maps as bench
 
     print(json.dumps(bench.bench_maps(sites=sites, many=many, pictured=pictured, rounds=rounds), indent=2))
+
+
+@app.command("explorer")
+def bench_explorer(
+    sites: Annotated[int, typer.Option(min=1, help="Sites of the study that it is compared with.")] = 8,
+    draws: Annotated[int, typer.Option(min=1, help="Landscapes per site.")] = 4,
+    steps: Steps = 20,
+    rounds: Rounds = 5,
+) -> None:
+    """A prompt tried at one site beside the same site in a run of the whole study, by the embedded model."""
+    from soundit_geo.lab import bench_explorer as bench
+
+    print(json.dumps(bench.bench_explorer(sites=sites, draws=draws, steps=steps, rounds=rounds), indent=2))

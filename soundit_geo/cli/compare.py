@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from soundit_geo.cli.options import ChanceSeed, Json
+from soundit_geo.cli.origin import in_words, origin_of
 from soundit_geo.cli.tables import read_table
 from soundit_geo.errors import InputError
 
@@ -69,7 +70,7 @@ def compare(
         "a": a,
         "b": b,
         "of": options["of"],
-        "evidence": cube.attrs.get("evidence", ""),
+        **origin_of(cube.attrs),
         "overall": _rows(whole, variables),
         "significant_sites": _significant(each, variables),
     }
@@ -160,8 +161,8 @@ def _text(said: dict[str, Any]) -> str:
         parts += ["scenarios by the goal, in standard deviations between sites", _plain(said["ranking"])]
     if "draws_needed" in said:
         parts += ["draws needed for the standard error", _plain(said["draws_needed"])]
-    if said["evidence"]:
-        parts.append(said["evidence"])
+    if told := in_words(said):
+        parts.append(told)
     return "\n".join(parts)
 
 

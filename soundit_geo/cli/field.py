@@ -1,4 +1,4 @@
-"""Commands for recordings as they come from the field: sites, acoustics."""
+"""Commands for recordings as they come from the field: sites, acoustics, add-acoustics."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from soundit_geo.cli.options import Json, Quiet
-from soundit_geo.errors import InputError
+from soundit_geo.errors import InputError, MissingFileError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -143,6 +143,90 @@ def measure_acoustics(
     failed = measured["level_dbfs"].isna()
     if failed.any():
         raise typer.Exit(2 if failed.all() else 1)
+
+
+@app.command("add-acoustics")
+def join_acoustics(
+    study: Annotated[
+        Path,
+        typer.Argument(help="A study folder, a cube.zarr, or a cube as netCDF.", metavar="STUDY_OR_CUBE"),
+    ],
+    table: Annotated[
+        Path | None,
+        typer.Option(
+            help="Measures that `soundit-geo acoustics` wrote; without them the recordings are measured."
+        ),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", "-o", help="A .nc or .zarr for the new cube; it replaces the old by default."),
+    ] = None,
+    calibration: Annotated[
+        str | None,
+        typer.Option(
+            help="Sound pressure level in dB of a recording at 0 dBFS, or the column of the sites that holds it."
+        ),
+    ] = None,
+    workers: Annotated[int, typer.Option(min=1, help="Recordings measured at a time.")] = 1,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Put what is measured in the recordings into a study's cube: layers of its sites, beside what is predicted."""
+    from soundit_geo.acoustics import MEASURES, SOUND_PRESSURE
+    from soundit_geo.correlation import with_acoustics
+
+    measured = None if table is None else _measures(table)
+    cube = with_acoustics(
+        study,
+        measured,
+        calibration=_number(calibration),
+        out=out,
+        workers=workers,
+        progress=not quiet,
+    )
+    layers = {name: cube[name] for name in MEASURES if name in cube.data_vars}
+    known = {name: int(layer.count()) for name, layer in layers.items()}
+    calibrated = max((known.get(name, 0) for name in SOUND_PRESSURE), default=0)
+    said = {
+        "sites": cube.sizes["site"],
+        "measured": known,
+        "units": {name: str(layer.attrs["units"]) for name, layer in layers.items()},
+        "calibrated_sites": calibrated,
+        "out": str(out or study),
+    }
+    if as_json:
+        print(json.dumps(said, indent=2))
+    else:
+        for name, layer in layers.items():
+            print(f"{name:<12}{known[name]:>6} sites   {layer.attrs['units']:<6} {layer.attrs['long_name']}")
+        print(
+            f"{calibrated} of {said['sites']} sites have calibrated levels"
+            if calibrated
+            else "not calibrated: levels are re full scale (dBFS) and say nothing of sound pressure"
+        )
+        print(said["out"])
+    most = max(known.values())
+    if most < cube.sizes["site"]:
+        print(f"{cube.sizes['site'] - most} sites have no measures", file=sys.stderr)
+        raise typer.Exit(1 if most else 2)
+
+
+def _measures(path: Path) -> pd.DataFrame:
+    """Read a table of measures, index ``site``."""
+    import pandas as pd
+
+    if not path.is_file():
+        raise MissingFileError(f"There is no table {path}. `soundit-geo acoustics` writes one.")
+    try:
+        if path.suffix.lower() == ".parquet":
+            read = pd.read_parquet(path)
+            read = read if read.index.name == "site" else read.set_index("site")
+        else:
+            read = pd.read_csv(path, dtype={"site": str}, keep_default_na=False, na_values=[""])
+            read = read.set_index("site")
+    except (KeyError, ValueError, OSError) as error:
+        raise InputError(f"{path} is no table of measures with a column site: {error}") from error
+    return read
 
 
 def _seconds(text: str) -> float:

@@ -51,3 +51,17 @@ def lab_infer_scenes(
             out or Path(folder), sites, draws=draws, seed=seed, steps=steps, progress=not quiet
         )
     print(json.dumps(found, indent=2))
+
+
+@app.command("judges")
+def lab_judges(
+    judges: Annotated[str, typer.Option(help="A set of judges, see docs/judges.md.")] = "synthetic-city",
+    places: Annotated[int, typer.Option(min=12, help="Places of the synthetic city.")] = 240,
+    seed: Annotated[
+        int, typer.Option(min=0, help="Of the places; the embedded judges learnt on those of 1.")
+    ] = 3,
+) -> None:
+    """What judges get right on places of the synthetic city that they have not seen."""
+    from soundit_geo.lab.judged import measure_judges
+
+    print(json.dumps(measure_judges(judges, places, seed=seed), indent=2))

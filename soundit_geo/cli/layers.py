@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from soundit_geo.cli.options import ChanceSeed, Json
+from soundit_geo.cli.origin import in_words, origin_of
 from soundit_geo.cli.tables import read_table
 from soundit_geo.errors import InputError
 
@@ -91,6 +92,7 @@ def surface(
             _json(
                 {
                     **said,
+                    **origin_of(about),
                     "variogram": {"model": said["variogram"], **points},
                     "accuracy": accuracy,
                     "out": str(out),
@@ -109,7 +111,7 @@ def surface(
     for kind, found in accuracy.items():
         words = f"{kind} ({said['block']:,.0f} m)" if kind == "blocked" else kind
         print(f"{words:<18}{found['rmse']:>6.3f}  {found['r2']:>6.3f}   {found['coverage']:.1%}")
-    print(out)
+    _end(about, out)
 
 
 @app.command()
@@ -134,13 +136,19 @@ def hexagons(
     )
     _write(frame, out, "hexagons")
     known = int(frame["mean"].notna().sum())
-    said = {**frame.attrs, "hexagons": len(frame), "with_mean": known, "out": str(out)}
+    said = {
+        **frame.attrs,
+        **origin_of(frame.attrs),
+        "hexagons": len(frame),
+        "with_mean": known,
+        "out": str(out),
+    }
     if as_json:
         print(_json(said))
         return
     print(f"{said['label']}: {len(frame)} hexagons of resolution {said['resolution']}, {known} with a mean,")
     print(f"from {_counted(said)}")
-    print(out)
+    _end(said, out)
 
 
 @app.command()
@@ -163,14 +171,20 @@ def districts(
     )
     _write(frame, out, "districts")
     known = int(frame["mean"].notna().sum())
-    said = {**frame.attrs, "districts": len(frame), "with_mean": known, "out": str(out)}
+    said = {
+        **frame.attrs,
+        **origin_of(frame.attrs),
+        "districts": len(frame),
+        "with_mean": known,
+        "out": str(out),
+    }
     if as_json:
         print(_json(said))
         return
     print(f"{said['label']}: {len(frame)} districts, {known} with a mean, from {_counted(said)}")
     if said["outside"]:
         print(f"{said['outside']} places lie in no district")
-    print(out)
+    _end(said, out)
 
 
 @app.command()
@@ -205,7 +219,7 @@ def hotspots(
         name: {str(word): int(count) for word, count in frame[name].value_counts().items()}
         for name in ("cluster", "hotspot")
     }
-    said = {**frame.attrs, **counts, "out": str(out)}
+    said = {**frame.attrs, **origin_of(frame.attrs), **counts, "out": str(out)}
     if as_json:
         print(_json(said))
         return
@@ -213,7 +227,7 @@ def hotspots(
     print(f"Moran's I {said['moran']:.3f} (by chance {said['moran_expected']:.3f}), p {said['moran_p']:.3g}")
     for title, name in (("clusters", "cluster"), ("hot spots", "hotspot")):
         print(f"{title}: {', '.join(f'{count} {word}' for word, count in counts[name].items())}")
-    print(out)
+    _end(said, out)
 
 
 def _open(path: Path) -> xr.Dataset | gpd.GeoDataFrame:
@@ -232,15 +246,38 @@ def _check_kind(path: Path, kinds: tuple[str, ...] = (".parquet", ".gpkg", ".geo
 
 
 def _write(frame: gpd.GeoDataFrame, path: Path, layer: str) -> None:
-    """Write a table with geometries, whole or not at all."""
+    """Write a table with geometries and what it says of itself, whole or not at all."""
+    import pyogrio
+
     from soundit_geo.cube.drafts import draft_of
 
     table = frame.reset_index()
+    table.attrs = frame.attrs
+    about = {str(name): str(value) for name, value in frame.attrs.items()}
+    told = "; ".join(text for text in (about["label"], in_words(about)) if text)
     with draft_of(path) as draft:
         if path.suffix == ".parquet":
-            table.to_parquet(draft, index=False)
-        else:
-            table.to_file(draft, layer=layer)
+            table.to_parquet(draft, index=False)  # its attrs go with it
+        elif path.suffix == ".gpkg":
+            pyogrio.write_dataframe(
+                table,
+                draft,
+                layer=layer,
+                driver="GPKG",
+                layer_metadata=about,
+                layer_options={"DESCRIPTION": told},
+            )
+        else:  # GeoJSON has room for a description alone
+            pyogrio.write_dataframe(
+                table, draft, layer=layer, driver="GeoJSON", layer_options={"DESCRIPTION": told}
+            )
+
+
+def _end(about: dict[str, Any], out: Path) -> None:
+    """Say where the numbers come from, and where they went."""
+    if told := in_words(about):
+        print(told)
+    print(out)
 
 
 def _counted(about: dict[str, Any]) -> str:

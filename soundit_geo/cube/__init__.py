@@ -7,6 +7,7 @@ scenarios, numbers of draws, names of the 150 ADE20K elements and the six percep
 ::
 
     schema     what a cube is, and the check that a dataset is one
+    columns    columns of the sites as its coordinates
     making     a new cube, every cell pending
     growing    a cube with one scenario more
     store      the cube as a zarr folder: laid down whole, filled cell by cell, read back
@@ -18,6 +19,7 @@ scenarios, numbers of draws, names of the 150 ADE20K elements and the six percep
     drafts     files that are there whole or not at all
 """
 
+from soundit_geo.cube.columns import site_columns
 from soundit_geo.cube.export import export_cube
 from soundit_geo.cube.growing import with_scenario
 from soundit_geo.cube.making import new_cube, picture_path
@@ -34,7 +36,7 @@ from soundit_geo.cube.schema import (
     done,
     validate,
 )
-from soundit_geo.cube.store import open_cube, save_cube, write_cells
+from soundit_geo.cube.store import open_cube, save_cube, sites_per_chunk, write_cells
 from soundit_geo.cube.tables import summary, to_geodataframe
 from soundit_geo.cube.wide import to_wide_geodataframe
 
@@ -54,6 +56,8 @@ __all__ = [
     "picture_path",
     "save_cube",
     "save_netcdf",
+    "site_columns",
+    "sites_per_chunk",
     "summary",
     "to_geodataframe",
     "to_wide_geodataframe",

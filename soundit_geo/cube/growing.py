@@ -31,14 +31,15 @@ def with_scenario(cube: xr.Dataset, name: str, prompts: pd.Series) -> xr.Dataset
     Returns
     -------
     xarray.Dataset
-        A new cube: what `cube` holds, and the new scenario last, every cell of it pending as `new_cube` makes them.
+        A new cube: what `cube` holds, layers and columns of its sites among it, and the new scenario last, every
+        cell of it pending as `new_cube` makes them.
 
     Raises
     ------
     ScenarioError
         If the cube has a scenario of that name.
     CubeError
-        If a site has no prompt, or a text cannot be stored.
+        If a site has no prompt, a text cannot be stored, or a variable beyond the schema lies along ``scenario``.
     """
     import xarray as xr
 
@@ -63,8 +64,12 @@ def with_scenario(cube: xr.Dataset, name: str, prompts: pd.Series) -> xr.Dataset
         for k, draw in enumerate(cube["draw"].to_numpy()):
             grown["picture"][1][i, -1, k] = picture_path(site, name, int(draw))
     names = np.array([*cube["scenario"].to_numpy(), name], dtype=object)
-    kept = {key: cube[key].variable for key in ("site", "draw", "element", "percept", "lon", "lat")}
-    larger = xr.Dataset(grown, attrs=dict(cube.attrs)).assign_coords(
+    beyond = {key: one.variable for key, one in cube.data_vars.items() if key not in VARIABLES}
+    kept = {key: one.variable for key, one in cube.coords.items() if key not in ("scenario", "geometry")}
+    for key, one in (beyond | kept).items():
+        if "scenario" in one.dims:
+            raise CubeError(f"{key} lies along scenario and is no part of the schema. Drop it first.")
+    larger = xr.Dataset({**grown, **beyond}, attrs=dict(cube.attrs)).assign_coords(
         kept | {"scenario": names, "geometry": ("site", cube["geometry"].to_numpy())}
     )
     larger = validate(describe(with_geometry_index(larger)))

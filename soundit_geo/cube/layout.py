@@ -5,7 +5,7 @@
   a generated landscape has none. For such features section 9.1 says to use this representation and to omit
   the attribute.
 - Names along a dimension are string-valued auxiliary coordinates (section 6.1), so ``coordinates`` lists
-  them beside ``lon`` and ``lat``.
+  them beside ``lon`` and ``lat``; so it does the columns of the sites.
 - ``spatial_ref`` is the grid mapping (section 5.6), and ``geometry_container`` says that ``x`` and ``y`` are
   points (section 7.5), which `xvec` and `cf_xarray` decode.
 """
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     import xarray as xr
 
 _REFERENCES: Final = ("coordinates", "grid_mapping", "geometry", "nodes")
+_PLACES: Final = ("lon", "lat", "x", "y")
 _IN_FILES_ONLY: Final = ("spatial_ref", "geometry_container", "x", "y")
 
 
@@ -84,7 +85,11 @@ def flatten(cube: xr.Dataset) -> xr.Dataset:
         words = {**flat[node].attrs, "axis": axis.upper()}
         flat[axis] = ("site", flat[node].to_numpy(), words)
         flat[node].attrs["nodes"] = axis
-    labels = [str(name) for name in flat.coords if flat[name].dtype == TEXT]
+    labels = [
+        str(name)
+        for name in flat.coords
+        if flat[name].dtype == TEXT or (flat[name].dims == ("site",) and name not in _PLACES)
+    ]
     for name, variable in flat.data_vars.items():
         if "site" in variable.dims and name not in _IN_FILES_ONLY:
             beside = ["lon", "lat", *(label for label in labels if label in variable.dims)]
@@ -162,7 +167,7 @@ def check_text(cube: xr.Dataset) -> None:
         except (TypeError, UnicodeEncodeError):
             broken = True
         if broken:
-            wrong = next(text for text in values if not _is_storable(text))
+            wrong = next(text for text in values if not is_storable(text))
             raise CubeError(
                 f"{name} holds {wrong!r}, which files cannot hold; expected text without NUL and surrogates."
             )
@@ -184,7 +189,19 @@ def plain(value: Any) -> Any:
     return value.item() if isinstance(value, np.generic) else value
 
 
-def _is_storable(text: object) -> bool:
+def is_storable(text: object) -> bool:
+    """Whether something is a text that any format can hold.
+
+    Parameters
+    ----------
+    text : object
+        Anything.
+
+    Returns
+    -------
+    bool
+        False where it is no text, or holds a NUL character or half a surrogate pair.
+    """
     if not isinstance(text, str) or "\0" in text:
         return False
     return text == text.encode(errors="replace").decode()

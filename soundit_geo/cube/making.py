@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from soundit_geo.classes import ADE20K, PERCEPTIONS
+from soundit_geo.cube.columns import columns_of_sites
 from soundit_geo.cube.layout import with_geometry_index
 from soundit_geo.cube.schema import CRS, RANKS, VARIABLES, describe
 from soundit_geo.errors import CRSError, CubeError, ScenarioError, SitesError
@@ -56,7 +57,7 @@ def new_cube(
     ----------
     sites : geopandas.GeoDataFrame
         As `read_sites` gives: unique names as index, points with any CRS, column ``audio``, optionally
-        ``photo``.
+        ``photo``. Other plain columns become coordinates, see `soundit_geo.cube.columns.columns_of_sites`.
     scenarios : sequence of str
         Names, in order, unique.
     draws : int
@@ -128,7 +129,7 @@ def new_cube(
         lon=("site", lon),
         lat=("site", lat),
         geometry=("site", shapely.points(lon, lat)),
-    )
+    ).assign_coords(columns_of_sites(sites))
     return describe(with_geometry_index(cube))
 
 

@@ -125,7 +125,7 @@ def write_cells(path: str | os.PathLike[str], block: xr.Dataset) -> None:
         A folder that `save_cube` wrote.
     block : xarray.Dataset
         Any of the cube's variables for some of its sites, scenarios and draws (all scenarios and draws where
-        it has no such coordinate), found by name.
+        it has no such coordinate), found by name. What the cube holds beyond the schema stays as it is.
 
     Raises
     ------
@@ -139,10 +139,10 @@ def write_cells(path: str | os.PathLike[str], block: xr.Dataset) -> None:
     path = Path(path)
     if not path.exists():
         raise MissingFileError(f"There is no cube at {path}. Lay one down with save_cube first.")
-    strangers = sorted(set(map(str, block.data_vars)) - set(VARIABLES))
+    store = zarr.open_group(path, mode="r+", use_consolidated=False)
+    strangers = sorted(set(map(str, block.data_vars)) - {*VARIABLES, *store.array_keys()})
     if strangers:
         raise CubeError(f"The block holds {strangers}; a cube's variables are {', '.join(VARIABLES)}.")
-    store = zarr.open_group(path, mode="r+", use_consolidated=False)
     places = {dim: _places(store, block, dim) for dim in CELL if dim in block.coords}
     for name, (dims, dtype, _, _) in VARIABLES.items():
         if name not in block:
@@ -154,6 +154,25 @@ def write_cells(path: str | os.PathLike[str], block: xr.Dataset) -> None:
         if values.shape != expected:
             raise CubeError(f"The block's {name} is of shape {values.shape}; these cells take {expected}.")
         array.set_orthogonal_selection(index, values)
+
+
+def sites_per_chunk(path: str | os.PathLike[str]) -> int:
+    """Tell how many sites a cube on disk has in a chunk.
+
+    Parameters
+    ----------
+    path : path
+        A folder that `save_cube` wrote.
+
+    Returns
+    -------
+    int
+        As `save_cube` takes it.
+    """
+    import zarr
+
+    status: Any = zarr.open_group(Path(path), mode="r", use_consolidated=False)["status"]
+    return int(status.chunks[0])
 
 
 def _read_zarr(path: Path) -> xr.Dataset:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import numpy as np
 
 from soundit_geo.classes import PERCEPTIONS, PLACES365
+from soundit_geo.cube.columns import site_columns
 from soundit_geo.cube.fields import LONGEST, field_names
 from soundit_geo.cube.layout import plain
 from soundit_geo.cube.schema import CRS, DONE, FAILED, PSS, VARIABLES, check_scenario, direction
@@ -55,8 +56,9 @@ def to_wide_geodataframe(
         Index ``site``; geometry in EPSG:4326. For each scenario: ``prompt``, ``draws`` (how many are done),
         ``failed`` (how many failed), ``scene`` (the Places365 scene that most draws show first, None without
         draws), the six perceptions, PSS and shares, each with its sample standard deviation over draws
-        ``NAME_sd`` (NaN below two). Then what else the cube holds along ``site`` alone, and the cube's model,
-        judges, perception scale and evidence. Names are at most 63 bytes long and unique whatever their case.
+        ``NAME_sd`` (NaN below two). Then the columns of the sites, what else the cube holds along ``site`` alone,
+        and the cube's model, judges, perception scale and evidence. Names are at most 63 bytes long and unique
+        whatever their case.
         ``attrs["fields"]`` describes each column, ``attrs["cube"]`` holds the cube's own attributes.
 
     Raises
@@ -162,11 +164,12 @@ def _commonest(layer: xr.Dataset, valid: np.ndarray) -> np.ndarray:
 
 def _columns_of_sites(cube: xr.Dataset) -> Iterator[_Column]:
     """What the cube holds along ``site`` alone, and where it all comes from."""
-    for name, variable in cube.data_vars.items():
-        if variable.dims == ("site",):
-            units = variable.attrs.get("units", "1")
-            told = str(variable.attrs.get("long_name", name))
-            yield _Column(str(name), told if units == "1" else f"{told}, {units}", variable.to_numpy())
+    layers = [str(name) for name in cube.data_vars if cube[name].dims == ("site",)]
+    for name in [*site_columns(cube), *layers]:
+        variable = cube[name]
+        units = variable.attrs.get("units", "1")
+        told = str(variable.attrs.get("long_name", name))
+        yield _Column(name, told if units == "1" else f"{told}, {units}", variable.to_numpy())
     for name in ORIGIN:
         if name in cube.attrs:
             text = np.full(cube.sizes["site"], str(cube.attrs[name]), dtype=object)

@@ -13,6 +13,7 @@ import pandas as pd
 
 from soundit_geo.errors import InputError
 from soundit_geo.pss.fidelity import MEASURES
+from soundit_geo.pss.files import draft_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -32,8 +33,8 @@ class FidelityResult:
         Per form of AIS and IIS (keys of `soundit_geo.pss.fidelity.MEASURES`) its (B,) values; NaN where it was not
         measured.
     interval : dict of str to (float, float)
-        Per form of AIS and IIS the 95 % interval of the mean: percentiles of a bootstrap over the pairs, or over their
-        groups.
+        Per form of AIS and IIS the 95 % interval of the mean over pairs like these, or groups of them, see
+        `soundit_geo.pss.place_similarity.interval_of_mean`; NaN where there is none.
     floor : dict of str to float
         Per form of AIS and IIS the mean over wrong pairs.
     pictures : dict of str to int
@@ -127,15 +128,15 @@ class FidelityResult:
         Raises
         ------
         InputError
-            If the ending is another.
+            If the ending is another, or the file cannot be written.
         """
         path = Path(path)
         if path.suffix.lower() != ".json":
             raise InputError(
                 f"{path}: this result is written as .json. Its pairs: result.to_frame().to_csv(...)."
             )
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(self.to_dict(), indent=2) + "\n", encoding="utf-8")
+        with draft_of(path) as draft:
+            draft.write_text(json.dumps(self.to_dict(), indent=2) + "\n", encoding="utf-8")
         return path
 
     def __str__(self) -> str:
@@ -147,7 +148,8 @@ class FidelityResult:
             numbers = "  not measured" if math.isnan(value) else f"{value:9.4g}"
             if measure in self.interval and not math.isnan(value):
                 low, high = self.interval[measure]
-                numbers += f"  {low:6.3f} to {high:6.3f}  {self.floor[measure]:6.3f}"
+                ends = f"{'none':>16}" if math.isnan(low) else f"{low:6.3f} to {high:6.3f}"
+                numbers += f"  {ends}  {self.floor[measure]:6.3f}"
             lines.append(f"{about.name:<14} {better:<7} {about.unit:<16} {numbers}".rstrip())
         lines.append(f"features: {self.networks['features']}; space: {self.networks['space'] or 'none'}")
         lines.extend(self.notes)

@@ -33,6 +33,7 @@ from soundit_geo.pss.fidelity import (
 from soundit_geo.pss.pairs import Pairs, pair_up
 from soundit_geo.pss.pictures import list_pictures
 from soundit_geo.pss.place_similarity import interval_of_mean
+from soundit_geo.weights import STAND_IN_WORLD
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -49,9 +50,6 @@ KERNEL_PICTURES = 5_000
 """Most pictures a side, drawn at random, behind KID, whose cost grows with their square; it stays unbiased."""
 FLOOR_PAIRS = 2_048
 """Most pairs, drawn at random, behind a floor."""
-
-STAND_IN_WORLD = "synthetic city"
-"""World of the embedded judges."""
 
 _SIDES = ("real", "generated")
 

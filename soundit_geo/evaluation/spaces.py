@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 
 from soundit_geo.errors import InputError, MissingFileError, WeightsError
-from soundit_geo.weights import presets
+from soundit_geo.weights import is_stand_in, presets
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -234,8 +234,7 @@ def load_space(name_or_path: str | Path, device: Any = None, *, sounds: bool = T
     from soundit_geo.registry import cached
 
     name, path = str(name_or_path), Path(name_or_path)
-    stand_in = name in presets()
-    if stand_in:
+    if name in presets():
         path = presets()[name]
     elif name == IMAGEBIND:
         path = Path(cached(IMAGEBIND))
@@ -254,5 +253,5 @@ def load_space(name_or_path: str | Path, device: Any = None, *, sounds: bool = T
             f"There is no space {name!r}. Known: {', '.join([*presets(), IMAGEBIND])}; or give the path of an "
             "ImageBind model, or of a folder of embeddings (generated.npy, real.npy, sounds.npy)."
         )
-    named = name if stand_in or name == IMAGEBIND else path.resolve().name
-    return Space(model.float().eval().to(device or "cpu"), named, stand_in=stand_in)
+    named = name if name in presets() or name == IMAGEBIND else path.resolve().name
+    return Space(model.float().eval().to(device or "cpu"), named, stand_in=is_stand_in(name_or_path))

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from soundit_geo.errors import InputError, SitesError
+from soundit_geo.recordings import to_lonlat
 
 if TYPE_CHECKING:
     from os import PathLike
@@ -87,9 +88,10 @@ def save_sites(sites: gpd.GeoDataFrame, path: str | PathLike[str], *, overwrite:
 
 def _write(table: gpd.GeoDataFrame, path: Path, driver: str | None) -> None:
     if path.suffix.lower() == ".csv":
-        words = pd.DataFrame(table.drop(columns="geometry"))
-        words.insert(1, "lon", table.geometry.x)
-        words.insert(2, "lat", table.geometry.y)
+        points = to_lonlat(table).geometry
+        words = pd.DataFrame(table.drop(columns=["lon", "lat", table.geometry.name], errors="ignore"))
+        words.insert(1, "lon", points.x)
+        words.insert(2, "lat", points.y)
         words.to_csv(path, index=False)
     elif driver is None:
         table.to_parquet(path)

@@ -20,6 +20,7 @@ from torchvision.transforms.functional import normalize, to_tensor
 
 from soundit_geo.errors import InputError, OutsideWorldWarning
 from soundit_geo.lab.bench import interleaved, ratio
+from soundit_geo.lab.memory import peak_of
 from soundit_geo.pss.deeplab import DeepLabV3, KeepRatio
 from soundit_geo.pss.judges import Judges
 from soundit_geo.pss.pairs import Pairs
@@ -94,7 +95,7 @@ def bench_scoring(
 
 
 def bench_memory(pictures: int = 10_000) -> dict[str, Any]:
-    """Peak memory of a scoring run, at its tenth part and at its end.
+    """Peak memory of a scoring run, and of another over a tenth of the pictures; each has a process of its own.
 
     Parameters
     ----------
@@ -104,30 +105,35 @@ def bench_memory(pictures: int = 10_000) -> dict[str, Any]:
     Returns
     -------
     dict
-        Megabytes of the peak after a tenth of the pictures and after all.
+        Megabytes (10⁶ bytes) of the peak over a tenth of the pictures and over all.
 
     Raises
     ------
     InputError
         If there are fewer than 40 pictures.
     """
-    import resource  # of Unix alone
-
-    from soundit_geo.pss.judges import load_judges
-
     if pictures < 40:
         raise InputError(f"{pictures} pictures are too few to see memory grow; give at least 40.")
+    return {
+        "pictures": pictures,
+        "peak in megabytes": {
+            "a tenth": round(peak_of(_score_pairs, pictures // 20) / 1e6, 1),
+            "all": round(peak_of(_score_pairs, pictures // 2) / 1e6, 1),
+        },
+    }
+
+
+def _score_pairs(count: int) -> None:
+    """Score so many pairs of pictures with the embedded judges."""
+    from soundit_geo.pss.judges import load_judges
+
     judges = load_judges("synthetic-city")
-    peaks = {}
     with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
         warnings.simplefilter("ignore", OutsideWorldWarning)  # random colours are of no world
         files = _pictures(Path(folder), 8, (256, 256))
-        for name, count in (("after a tenth", pictures // 20), ("at the end", pictures // 2)):
-            chosen = tuple(files[row % 8] for row in range(count))
-            labels = tuple(str(row) for row in range(count))
-            score_pairs(Pairs(labels, chosen, chosen[::-1]), judges, out=Path(folder) / name)
-            peaks[name] = round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1)
-    return {"pictures": pictures, "peak in megabytes": peaks}
+        chosen = tuple(files[row % 8] for row in range(count))
+        labels = tuple(str(row) for row in range(count))
+        score_pairs(Pairs(labels, chosen, chosen[::-1]), judges, out=Path(folder) / "run")
 
 
 def _networks(elements: str) -> tuple[Judges, list[tuple[nn.Module, int]]]:
@@ -145,7 +151,11 @@ def _networks(elements: str) -> tuple[Judges, list[tuple[nn.Module, int]]]:
         from transformers import ConvNextConfig, UperNetConfig, UperNetForSemanticSegmentation
 
         trunk: Any = ConvNextConfig
-        trunk = trunk(out_features=["stage1", "stage2", "stage3", "stage4"])
+        trunk = trunk(
+            depths=[3, 3, 9, 3],  # lists: some versions of transformers trip over their own default, a tuple
+            hidden_sizes=[96, 192, 384, 768],
+            out_features=["stage1", "stage2", "stage3", "stage4"],
+        )
         config = UperNetConfig(backbone_config=trunk, use_auxiliary_head=False, **settings)
         network = UPerNet(UperNetForSemanticSegmentation(config))
         segmenter = SegmentationJudge(network, Squash(edge), name=elements)

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from soundit_geo.errors import OutsideWorldWarning
+from soundit_geo.intervals import interval_of_mean
 from soundit_geo.scenarios import AS_RECORDED, effect
-from soundit_geo.scenarios.overall import interval_of_mean
 from soundit_geo.scene_inference import infer_scenes
 from soundit_geo.study import Study
 from soundit_geo.synthetic_city.place import SCENES

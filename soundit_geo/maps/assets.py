@@ -10,10 +10,12 @@ from typing import Final
 
 SCRIPTS: Final = (
     "tools",
+    "folium",
     "colours",
     "data",
     "drawing",
     "base",
+    "mirror",
     "controls",
     "legend",
     "table",

@@ -1,8 +1,8 @@
 """How sure the figures of a map are: standard errors over draws, and which changes differ from 0.
 
-The test is that of `soundit_geo.scenarios.difference` (a paired t test over draws, false discoveries controlled over
-sites after Benjamini & Hochberg), for all variables of a map at once: those that the cube holds and the urban
-indicators, which are sums of them.
+The test is that of `soundit_geo.scenarios.difference` (a paired t test over draws, or McNemar's test of what is 0 or
+1; false discoveries controlled over sites after Benjamini & Hochberg), for all variables of a map at once: those that
+the cube holds and the urban indicators, which are sums of them.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from typing import Final
 import numpy as np
 
 from soundit_geo.maps.averages import over_draws
+from soundit_geo.scenarios.effects import mcnemar
 
 RATE: Final = 0.05
 """The share of false discoveries that is put up with, and one less the level of every interval."""
@@ -39,7 +40,14 @@ def standard_error(draws: np.ndarray, counted: np.ndarray) -> np.ndarray:
     return np.where(count > 1, np.sqrt(squares / np.maximum((count - 1) * count, 1)), np.nan)
 
 
-def differs(change: np.ndarray, error: np.ndarray, count: np.ndarray, *, rate: float = RATE) -> np.ndarray:
+def differs(
+    change: np.ndarray,
+    error: np.ndarray,
+    count: np.ndarray,
+    *,
+    yes_or_no: bool = False,
+    rate: float = RATE,
+) -> np.ndarray:
     """Find the sites whose change differs from 0, false discoveries controlled over all of them.
 
     Parameters
@@ -48,24 +56,32 @@ def differs(change: np.ndarray, error: np.ndarray, count: np.ndarray, *, rate: f
         (..., site) mean change and its standard error; NaN = none.
     count : numpy.ndarray
         (site,) pairs of draws.
+    yes_or_no : bool
+        Whether the variable is 0 or 1 in each draw.
     rate : float
         The share of false discoveries put up with.
 
     Returns
     -------
     numpy.ndarray
-        (..., site) bool; False where there is no error, or where all draws changed by exactly the same: such
-        sites show no variation to judge from, and are not among those over which discoveries are controlled.
+        (..., site) bool; False where there is no error, or nothing to judge from: where all draws changed by exactly
+        the same, or, of what is 0 or 1, where none changed. Such sites are not among those over which discoveries
+        are controlled.
     """
     from scipy import special
 
-    freedom = np.maximum(count - 1, 1).astype(float)
-    tested = np.isfinite(change) & (np.nan_to_num(error) > 0)
-    t = np.divide(np.abs(change), error, out=np.zeros(change.shape), where=tested)
     p = np.ones(change.shape)
-    # Only what passes alone can pass among many; the rest keeps p = 1, which leaves the result the same.
-    near = tested & (t >= special.stdtrit(freedom, 1 - rate / 2))
-    p[near] = 2 * special.stdtr(np.broadcast_to(freedom, change.shape)[near], -t[near])
+    if yes_or_no:
+        exact = mcnemar(change, error**2, np.broadcast_to(count, change.shape))
+        tested = np.isfinite(exact)
+        p[tested] = exact[tested]
+    else:
+        tested = np.isfinite(change) & (np.nan_to_num(error) > 0)
+        freedom = np.maximum(count - 1, 1).astype(float)
+        t = np.divide(np.abs(change), error, out=np.zeros(change.shape), where=tested)
+        # Only what passes alone can pass among many; the rest keeps p = 1, which leaves the result the same.
+        near = tested & (t >= special.stdtrit(freedom, 1 - rate / 2))
+        p[near] = 2 * special.stdtr(np.broadcast_to(freedom, change.shape)[near], -t[near])
     order = np.sort(p, axis=-1)
     tests = tested.sum(axis=-1, keepdims=True)
     passed = order <= rate * np.arange(1, len(count) + 1) / np.maximum(tests, 1)

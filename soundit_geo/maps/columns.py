@@ -24,6 +24,7 @@ from soundit_geo.maps.variables import (
     scenes_of,
     variables_of,
 )
+from soundit_geo.scenarios.effects import YES_OR_NO
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -117,7 +118,7 @@ def _variables(
             for (i, j), mask in both.items():
                 draws = one.draws[:, i] - one.draws[:, j]
                 error = standard_error(draws, mask)
-                sure = differs(mean_of(draws, mask), error, over_draws(mask))
+                sure = differs(mean_of(draws, mask), error, over_draws(mask), yes_or_no=one.key in YES_OR_NO)
                 entry["changes"][f"{i}-{j}"] = {"sure": pack_flags(sure), **pack_errors(error[None])}
         written.append(entry)
     return written

@@ -14,6 +14,7 @@ from soundit_geo.errors import InputError, ScenarioError
 from soundit_geo.maps.assets import json_block, leaflet, own
 from soundit_geo.maps.base import base_of
 from soundit_geo.maps.columns import columns_of
+from soundit_geo.maps.foreign import sign_fonts, warn_of_links
 from soundit_geo.maps.hexagons import hexagons_of
 from soundit_geo.maps.media import data_uri, into, media_of
 from soundit_geo.maps.surfaces import surfaces_of
@@ -150,10 +151,12 @@ class Media:
         Returns
         -------
         str
-            A script element per site; nothing where the media lie in a folder that is not written yet.
+            A script element per site where the media are inside, so that each is read when its site is opened; one
+            for all where they lie in a folder; nothing where that is not written yet.
         """
         if self._blocks is None:
-            self._blocks = self._written(name, data_uri)
+            found = enumerate(media_of(self.cube, self.home, data_uri))
+            self._blocks = "\n".join(json_block(f"{name}-media-{place}", one) for place, one in found)
         return self._blocks
 
     def write(self, name: str, folder: Path) -> None:
@@ -162,21 +165,19 @@ class Media:
         Parameters
         ----------
         name : str
-            How the ids of the elements begin.
+            How the id of the element begins.
         folder : pathlib.Path
             Where to.
         """
-        self._blocks = self._written(name, into(folder))
-
-    def _written(self, name: str, keep: Any) -> str:
-        found = enumerate(media_of(self.cube, self.home, keep))
-        return "\n".join(json_block(f"{name}-media-{place}", one) for place, one in found)
+        found = list(media_of(self.cube, self.home, into(folder)))
+        self._blocks = json_block(f"{name}-media", found)
 
 
 class SiteMap(folium.Map):  # type: ignore[misc, unused-ignore]
     """A folium map that draws sites from columns and needs no network.
 
-    Other folium layers can be added; they bring the links that they need, and so the need for a network.
+    Other folium layers can be added, and are drawn on both maps of the view side by side. Markers, popups, shapes
+    and GeoJSON need no network; what a plugin links to does, and is named in a warning of the log.
 
     Parameters
     ----------
@@ -198,6 +199,10 @@ class SiteMap(folium.Map):  # type: ignore[misc, unused-ignore]
                 f"The tile layer {tiles!r} cannot be used: {error} Name one that folium knows, such as OpenStreetMap."
             ) from error
         self._name = "SiteMap"
+        self._said: set[str] = set()
+        # folium's own libraries are inside the page or not needed; a link that is added here stays on this map.
+        self.default_js: list[tuple[str, str]] = []
+        self.default_css: list[tuple[str, str]] = []
         figure: Any = self.get_root()
         figure.title = html.escape(str(columns["title"]))
         self._sites = _Sites(columns, media)
@@ -236,19 +241,17 @@ class SiteMap(folium.Map):  # type: ignore[misc, unused-ignore]
         **kwargs
             Handed to folium.
         """
-        parts = (_Sites, folium.TileLayer)
-        strangers = any(not isinstance(child, parts) for child in self._children.values())
-        online = strangers or any(isinstance(child, folium.TileLayer) for child in self._children.values())
-        # On this instance only: folium's add_js_link would change every later map.
-        self.default_js = [link for link in folium.Map.default_js if strangers and link[0] != "leaflet"]
-        self.default_css = [link for link in folium.Map.default_css if strangers and link[0] != "leaflet_css"]
+        online = any(child is not self._sites for child in self._children.values())
         figure: Any = self.get_root()
         header = figure.header
         policy = "" if online else f'<meta http-equiv="Content-Security-Policy" content="{_OFFLINE}" />'
         header.add_child(_Verbatim(policy), name="soundit_policy")
         for name, text in leaflet().items():
             header.add_child(_Verbatim(text), name=name)
+        for name, link in sign_fonts(self).items():
+            header.add_child(link, name=name)
         super().render(**kwargs)
+        warn_of_links(header, self._said)
 
 
 class _Verbatim(Element):  # type: ignore[misc, unused-ignore]

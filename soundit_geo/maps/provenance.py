@@ -21,13 +21,15 @@ def provenance(cube: xr.Dataset) -> dict[str, Any]:
     Returns
     -------
     dict
-        ``stand_in`` (whether the model is one), ``evidence`` and ``facts``, short texts in order.
+        ``stand_in`` (whether model or judges are one), ``evidence`` and ``facts``, short texts in order.
     """
     attrs = cube.attrs
     evidence = str(attrs.get("evidence", "")).strip()
     stand_in = evidence.lower().startswith("stand-in")
     if stand_in:
-        evidence = re.sub(r"^stand-in(?!\s+model)", "stand-in model", evidence, flags=re.IGNORECASE)
+        evidence = re.sub(
+            r"^stand-in(?!\s+(?:model|judges))", "stand-in model", evidence, flags=re.IGNORECASE
+        )
     model, judges = str(attrs.get("model", "")), _judges(attrs.get("judges"))
     if model and model == judges:
         facts = [f"model and judges {model}"]
@@ -38,7 +40,9 @@ def provenance(cube: xr.Dataset) -> dict[str, Any]:
     facts.append(f"{sites} site{'s' * (sites != 1)} × {draws} draw{'s' * (draws != 1)}")
     facts += [f"study of {attrs['created']}"] if attrs.get("created") else []
     facts += [str(attrs["created_by"])] if attrs.get("created_by") else []
-    return {"stand_in": stand_in, "evidence": evidence, "facts": facts}
+    seed, created = ("" if attrs.get(key) is None else str(attrs[key]) for key in ("seed", "created"))
+    origin = {"model": model, "judges": judges, "evidence": evidence, "seed": seed, "created": created}
+    return {"stand_in": stand_in, "evidence": evidence, "facts": facts, "origin": origin}
 
 
 def _judges(text: object) -> str:

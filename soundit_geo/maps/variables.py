@@ -33,6 +33,19 @@ _PSS: Final = {
 }
 
 
+_MEASURED: Final = {
+    "level_dbfs": ("Level, uncalibrated", "dB re full scale"),
+    "laeq": ("LAeq", "dB re 20 µPa"),
+    "la10": ("LA10", "dB re 20 µPa"),
+    "la90": ("LA90", "dB re 20 µPa"),
+    "centroid_hz": ("Spectral centroid", "Hz"),
+    "aci": ("Acoustic complexity (ACI)", "index"),
+    "ndsi": ("Soundscape index (NDSI)", "−1–1, higher is more biophony"),
+    "h": ("Acoustic entropy (H)", "0–1"),
+    "bi": ("Bioacoustic index (BI)", "dB/Hz"),
+}
+
+
 @dataclass(frozen=True)
 class Variable:
     """One variable that the map can show.
@@ -94,7 +107,8 @@ def variables_of(cube: xr.Dataset, ready: np.ndarray, wanted: str) -> list[Varia
     Returns
     -------
     list of Variable
-        The six perceptions, the urban indicators, the elements that cover most, and each PSS that is known.
+        The six perceptions, the urban indicators, the elements that cover most, each PSS that is known, and what was
+        measured in the recordings.
     """
     low, high = perception_range(cube)
     scores, shares = cube["perception"].to_numpy(), cube["element_share"].to_numpy()
@@ -136,6 +150,20 @@ def variables_of(cube: xr.Dataset, ready: np.ndarray, wanted: str) -> list[Varia
         if (np.isfinite(column) & ready).any():
             reach = (0.0, high - low) if name == "pss_perception" else (0.0, 1.0)
             found.append(Variable(name, label, "Likeness to the photo (PSS)", said, column, reach))
+    return found + _measured(cube, ready)
+
+
+def _measured(cube: xr.Dataset, ready: np.ndarray) -> list[Variable]:
+    """What was measured at each site, the same in every scenario and draw."""
+    found = []
+    for name, (label, said) in _MEASURED.items():
+        if name in cube.data_vars and cube[name].dims == ("site",) and cube[name].notnull().any():
+            values = cube[name].to_numpy().astype(np.float32)
+            reach = (float(np.nanmin(values)), float(np.nanmax(values)))
+            draws = np.broadcast_to(values[:, None, None], ready.shape)
+            about = f"{cube[name].attrs.get('long_name', name)}; measured in the recording, not predicted"
+            group = "Measured in the recording"
+            found.append(Variable(name, label, group, said, draws, reach, about=about, uncertain=False))
     return found
 
 

@@ -20,7 +20,7 @@ from soundit_geo.errors import (
     WeightsError,
 )
 from soundit_geo.pss.pictures import open_picture
-from soundit_geo.weights import presets, weights_folder
+from soundit_geo.weights import STAND_IN_WORLD, presets, weights_folder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -135,6 +135,17 @@ class Judges:
         return {level: judge.world for level, judge in self._present().items()}
 
     @property
+    def evidence(self) -> str:
+        """Whether the judges are a stand-in, in words.
+
+        Returns
+        -------
+        str
+            As `evidence_of` says.
+        """
+        return evidence_of(self.worlds)
+
+    @property
     def perception_scale(self) -> str:
         """Scale and direction of the perception scores, in words.
 
@@ -224,6 +235,26 @@ class Judges:
     def _present(self) -> dict[str, ElementJudge | SceneJudge | PerceptionJudge]:
         every = {"elements": self.elements, "scenes": self.scenes, "perception": self.perception}
         return {level: judge for level, judge in every.items() if judge is not None}
+
+
+def evidence_of(worlds: Mapping[str, str]) -> str:
+    """Say whether judges are a stand-in, that is trained on the procedural city alone.
+
+    Parameters
+    ----------
+    worlds : mapping of str to str
+        Level to what its judge was trained on, as `Judges.worlds` tells it.
+
+    Returns
+    -------
+    str
+        ``"trained judges"``, or ``"stand-in judges: synthetic city"``, followed by the levels where these are not all.
+    """
+    levels = [level for level, world in worlds.items() if world == STAND_IN_WORLD]
+    if not levels:
+        return "trained judges"
+    which = "" if len(levels) == len(worlds) else f" ({', '.join(levels)})"
+    return f"stand-in judges: {STAND_IN_WORLD}{which}"
 
 
 def load_judges(

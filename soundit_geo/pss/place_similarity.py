@@ -12,9 +12,10 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
-from scipy.stats import bootstrap
 
+from soundit_geo import intervals
 from soundit_geo.errors import InputError
+from soundit_geo.pss.files import draft_of
 from soundit_geo.pss.pairs import Pairs, pair_up
 from soundit_geo.pss.similarity import METRICS, element_similarity, perception_distance, scene_overlap
 
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from soundit_geo.pss.judges import Judges, Scores
     from soundit_geo.pss.pictures import Picture
 
-_RESAMPLES, _CONFIDENCE = 2000, 0.95
+_CONFIDENCE = 0.95
 _SHUFFLES = 64  # derangements behind a floor; with up to 65 pairs they meet every wrong pair exactly once
 
 
@@ -41,8 +42,8 @@ class PSSResult:
     values : dict of str to numpy.ndarray
         Per metric of `soundit_geo.pss.similarity.METRICS` its (B,) values; NaN where it was not scored.
     interval : dict of str to (float, float)
-        Per metric the 95 % interval of the mean: percentiles of a bootstrap over the pairs that were scored; NaN with
-        fewer than two.
+        Per metric the 95 % interval of the mean over places like these, see `interval_of_mean`; NaN where there is
+        none.
     floor : dict of str to float
         Per metric the mean over wrong pairs (each real picture with another pair's generated one): what a
         generator would get that did not listen.
@@ -50,6 +51,8 @@ class PSSResult:
         (B,) bool, whether a picture of the pair lies outside a judge's world.
     judges : dict of str to str
         Level to name of the weights.
+    worlds : dict of str to str
+        Level to what its judge was trained on.
     perception_scale : str
         Scale and direction of the perception scores.
     failed : dict of str to str
@@ -62,6 +65,7 @@ class PSSResult:
     floor: dict[str, float]
     outside: NDArray[np.bool_]
     judges: dict[str, str]
+    worlds: dict[str, str]
     perception_scale: str
     failed: dict[str, str] = field(default_factory=dict)
 
@@ -75,6 +79,19 @@ class PSSResult:
             NaN where no pair was.
         """
         return {metric: _mean(values) for metric, values in self.values.items()}
+
+    @property
+    def evidence(self) -> str:
+        """Whether the judges are a stand-in, in words.
+
+        Returns
+        -------
+        str
+            As `soundit_geo.pss.judges.evidence_of` says.
+        """
+        from soundit_geo.pss.judges import evidence_of
+
+        return evidence_of(self.worlds)
 
     def summary(self) -> dict[str, Any]:
         """All but the single pairs as plain values, ready for JSON.
@@ -91,6 +108,8 @@ class PSSResult:
             "floor": {metric: _or_none(value) for metric, value in self.floor.items()},
             "higher_is_better": {metric: METRICS[metric].higher_is_better for metric in self.values},
             "judges": dict(self.judges),
+            "worlds": dict(self.worlds),
+            "evidence": self.evidence,
             "perception_scale": self.perception_scale,
             "outside": int(self.outside.sum()),
             "failed": dict(self.failed),
@@ -103,7 +122,8 @@ class PSSResult:
         -------
         dict
             ``pairs`` (count), ``mean``, ``interval`` (95 %), ``floor``, ``higher_is_better``, ``judges``,
-            ``perception_scale``, ``failed`` (pair to reason) and ``per_pair``; None stands where a value is NaN.
+            ``worlds``, ``evidence``, ``perception_scale``, ``outside``, ``failed`` (pair to reason) and ``per_pair``;
+            None stands where a value is NaN.
         """
         per_pair = [
             {
@@ -121,14 +141,16 @@ class PSSResult:
         Returns
         -------
         pandas.DataFrame
-            Indexed by ``label``: the metrics, ``outside``, and per level the judge's name (``judge_elements``, …).
+            Indexed by ``label``: the metrics, ``outside``, per level the judge's name (``judge_elements``, …), and
+            ``evidence``, which says if judges are a stand-in.
         """
         columns = {**self.values, "outside": self.outside}
         frame = pd.DataFrame(columns, index=pd.Index(self.labels, name="label"))
-        return frame.assign(**{f"judge_{level}": name for level, name in self.judges.items()})
+        names = {f"judge_{level}": name for level, name in self.judges.items()}
+        return frame.assign(**names, evidence=self.evidence)
 
     def save(self, path: str | Path) -> Path:
-        """Write the result; the ending of the file decides how.
+        """Write the result, whole or not at all; the ending of the file decides how.
 
         Parameters
         ----------
@@ -144,21 +166,21 @@ class PSSResult:
         Raises
         ------
         InputError
-            If the ending is another.
+            If the ending is another, or the file cannot be written.
         """
         path = Path(path)
         kind = path.suffix.lower()
         if kind not in (".json", ".csv", ".parquet"):
             raise InputError(f"{path} ends in {kind!r}; results are written as .json, .csv or .parquet.")
-        path.parent.mkdir(parents=True, exist_ok=True)
-        if kind == ".json":
-            path.write_text(json.dumps(self.to_dict(), indent=2) + "\n", encoding="utf-8")
-        elif kind == ".csv":
-            self.to_frame().to_csv(path)
-        else:
-            table = pa.Table.from_pandas(self.to_frame())
-            noted = {**(table.schema.metadata or {}), b"soundit_geo": json.dumps(self.summary()).encode()}
-            pq.write_table(table.replace_schema_metadata(noted), path)
+        with draft_of(path) as draft:
+            if kind == ".json":
+                draft.write_text(json.dumps(self.to_dict(), indent=2) + "\n", encoding="utf-8")
+            elif kind == ".csv":
+                self.to_frame().to_csv(draft)
+            else:
+                table = pa.Table.from_pandas(self.to_frame())
+                noted = {**(table.schema.metadata or {}), b"soundit_geo": json.dumps(self.summary()).encode()}
+                pq.write_table(table.replace_schema_metadata(noted), draft)
         return path
 
     def __str__(self) -> str:
@@ -166,10 +188,15 @@ class PSSResult:
         for metric, value in self.mean.items():
             name, better = METRICS[metric].name, "higher" if METRICS[metric].higher_is_better else "lower"
             low, high = self.interval[metric]
-            numbers = f"{value:7.3f}  {low:.3f} to {high:.3f}  {self.floor[metric]:7.3f}"
+            ends = f"{'none':>14}" if math.isnan(low) else f"{low:.3f} to {high:.3f}"
+            numbers = f"{value:7.3f}  {ends}  {self.floor[metric]:7.3f}"
             lines.append(f"{name:<18} {better:<7} {'not scored' if math.isnan(value) else numbers}")
         judges = ", ".join(f"{level} {name}" for level, name in self.judges.items())
         lines.append(f"judges: {judges}; perception scale: {self.perception_scale or 'none'}")
+        if self.evidence.startswith("stand-in"):
+            lines.append(
+                f"{self.evidence}: these figures show how the score goes, and are no evidence on real places"
+            )
         if self.failed:
             lines.append(f"{len(self.failed)} pairs could not be read and are left out")
         return "\n".join(lines)
@@ -295,7 +322,7 @@ def interval_of_mean(
     confidence: float = _CONFIDENCE,
     seed: int = 0,
 ) -> tuple[float, float]:
-    """Bootstrap interval of a mean: percentiles of the means of 2,000 resamples of the places.
+    """Bootstrap interval of a mean over pairs: places are drawn again, see `soundit_geo.intervals`.
 
     Parameters
     ----------
@@ -311,30 +338,17 @@ def interval_of_mean(
     Returns
     -------
     tuple of float
-        Lower and upper end; NaN with fewer than two places. With few places it is too narrow, as every bootstrap is.
+        Lower and upper end; NaN with fewer than `soundit_geo.intervals.FEWEST` places, and where all places agree
+        exactly, of which nothing can be learnt about others.
     """
     known = ~np.isnan(values)
     place = np.unique(np.array(groups)[known], return_inverse=True)[1] if groups else np.arange(known.sum())
-    count = np.bincount(place)
-    if len(count) < 2:
-        return math.nan, math.nan
-    total = np.bincount(place, weights=values[known])
-
-    def mean(totals: Any, counts: Any, axis: int = -1) -> Any:
-        return totals.sum(axis=axis) / counts.sum(axis=axis)
-
-    found = bootstrap(
-        (total, count),
-        mean,
-        paired=True,
-        vectorized=True,
-        confidence_level=confidence,
-        n_resamples=_RESAMPLES,
-        method="percentile",
-        batch=max(1, 1_000_000 // len(count)),
-        rng=np.random.default_rng(seed),
+    counts = np.bincount(place).astype(float)
+    means = np.bincount(place, weights=values[known]) / counts
+    low, high = intervals.interval_of_mean(
+        means[:, None], confidence, np.random.default_rng(seed), counts=counts if groups else None
     )
-    return float(found.confidence_interval.low), float(found.confidence_interval.high)
+    return float(low[0]), float(high[0])
 
 
 def _pairs(

@@ -21,6 +21,7 @@ import torch
 from tqdm import tqdm
 
 from soundit_geo.errors import InputError, OutsideWorldWarning, PictureError, SounditError
+from soundit_geo.pss.files import draft_of
 from soundit_geo.pss.judges import Judges, Scores
 from soundit_geo.pss.pictures import open_picture
 from soundit_geo.pss.place_similarity import PSSResult, compare, floor, interval_of_mean, rows_of
@@ -125,6 +126,7 @@ def score_pairs(
         floor=kept.floor(pairs.groups, seed),
         outside=kept.outside,
         judges=judges.names,
+        worlds=judges.worlds,
         perception_scale=judges.perception_scale,
         failed=kept.failed,
     )
@@ -267,7 +269,8 @@ def _begun(folder: Path, pairs: Pairs, judges: Judges) -> Path:
     if not note.exists():
         if any(folder.glob("pairs-*.parquet")):
             raise InputError(f"{folder} holds parts of a run and no run.json. Name another folder.")
-        _replace(note, (json.dumps(about, indent=2) + "\n").encode())
+        with draft_of(note) as draft:
+            draft.write_text(json.dumps(about, indent=2) + "\n", encoding="utf-8")
         return folder
     try:
         found = json.loads(note.read_text())
@@ -328,12 +331,5 @@ def _earlier(path: Path | None, pairs: Pairs, rows: range) -> pd.DataFrame | Non
 
 
 def _write(part: pd.DataFrame, path: Path) -> None:
-    hidden = path.with_name(f".{path.name}.part")
-    part.to_parquet(hidden, index=False, compression="zstd")
-    hidden.replace(path)
-
-
-def _replace(path: Path, data: bytes) -> None:
-    hidden = path.with_name(f".{path.name}.part")
-    hidden.write_bytes(data)
-    hidden.replace(path)
+    with draft_of(path) as draft:
+        part.to_parquet(draft, index=False, compression="zstd")

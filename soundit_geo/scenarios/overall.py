@@ -5,10 +5,8 @@ over sites varies with both. The levels are resampled as follows.
 
 *For the population of which these sites are a sample*, sites are drawn with replacement and each brings its draws
 along whole. Drawing again among a site's draws, the plain two-stage bootstrap, would count their noise twice, for
-the means of the sites scatter by it already (Davison and Hinkley, Bootstrap Methods, 1997, section 3.8). The ends
-are percentiles taken further out than their name says, ``Φ(√(S/(S - 1)) t)`` in place of ``Φ(z)`` with t the
-quantile of Student's distribution with S - 1 degrees of freedom: with few sites, plain percentiles are too narrow
-(Hesterberg, "What Teachers Should Know About the Bootstrap", The American Statistician 69, 2015).
+the means of the sites scatter by it already (Davison and Hinkley, Bootstrap Methods, 1997, section 3.8). How the ends
+are found says `soundit_geo.intervals`.
 
 *At these sites*, only draws are chance. With two to four draws a resample of them says little, so that this one is
 worked out: the variances of the sites' means add up, and Student's t has Satterthwaite's degrees of freedom.
@@ -18,11 +16,13 @@ worked out: the variances of the sites' means add up, and Student's t has Satter
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
+from soundit_geo.cube import site_columns
 from soundit_geo.errors import CRSError, InputError
+from soundit_geo.intervals import FEWEST, interval_of_mean
 from soundit_geo.scenarios.effects import COMPARED, Paired, changed, check_share, paired
 
 if TYPE_CHECKING:
@@ -32,13 +32,6 @@ if TYPE_CHECKING:
     import pandas as pd
     import xarray as xr
     from numpy.typing import NDArray
-
-FEWEST: Final = 6
-"""Sites below which no interval is given."""
-
-RESAMPLES: Final = 4999
-
-_BLOCK: Final = 2**22  # numbers in memory at once
 
 
 def effect(
@@ -195,60 +188,6 @@ def districts_of(cube: xr.Dataset, polygons: gpd.GeoDataFrame, column: str) -> p
     return pd.Series(found, index=index, name=column, dtype=object)
 
 
-def interval_of_mean(
-    values: NDArray[np.float64], confidence: float, rng: np.random.Generator
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Interval of a mean over sites by the bootstrap, with the tails that few sites need.
-
-    Parameters
-    ----------
-    values : numpy.ndarray
-        (S, V) a value per site; no NaN.
-    confidence : float
-        Between 0 and 1.
-    rng : numpy.random.Generator
-        Draws the sites.
-
-    Returns
-    -------
-    tuple of numpy.ndarray
-        (V,) lower and upper ends; NaN below `FEWEST` sites, and where all values are the same.
-    """
-    from scipy.stats import norm
-    from scipy.stats import t as student
-
-    count = len(values)
-    if count < FEWEST:
-        return np.full(values.shape[1], np.nan), np.full(values.shape[1], np.nan)
-    tail = norm.cdf(np.sqrt(count / (count - 1)) * student.ppf((1 - confidence) / 2, count - 1))
-    means = np.concatenate([weights @ values for weights in resamples(count, rng)])  # (R, V)
-    low, high = np.quantile(means, [tail, 1 - tail], axis=0)
-    vague = np.ptp(values, axis=0) == 0
-    return np.where(vague, np.nan, low), np.where(vague, np.nan, high)
-
-
-def resamples(count: int, rng: np.random.Generator) -> Iterator[NDArray[np.float64]]:
-    """Draw sites with replacement, as weights.
-
-    Parameters
-    ----------
-    count : int
-        S sites.
-    rng : numpy.random.Generator
-        Draws them.
-
-    Yields
-    ------
-    numpy.ndarray
-        (r, S) weights that sum to 1 in each row; the rows of all parts are `RESAMPLES`.
-    """
-    step = max(1, _BLOCK // count)
-    for start in range(0, RESAMPLES, step):
-        rows = min(step, RESAMPLES - start)
-        place = rng.integers(count, size=(rows, count)) + count * np.arange(rows)[:, None]
-        yield np.bincount(place.ravel(), minlength=rows * count).reshape(rows, count) / count
-
-
 def _summary(
     change: Paired, rows: NDArray[np.bool_], of: str, confidence: float, rng: np.random.Generator
 ) -> dict[str, NDArray[np.float64]]:
@@ -315,7 +254,8 @@ def _groups(
     if isinstance(by, str):
         if by not in cube or cube[by].dims != ("site",):
             raise InputError(
-                f"The cube has no variable {by!r} along its sites alone. Give a series of names."
+                f"The cube has no variable {by!r} along its sites alone. Columns of its sites: "
+                f"{', '.join(site_columns(cube)) or 'none'}. Name one of them, or give a series of names."
             )
         by = cube[by].to_series()
     elif not isinstance(by, pd.Series) or not by.index.is_unique:

@@ -10,8 +10,8 @@ import numpy as np
 from soundit_geo.classes import PERCEPTIONS
 from soundit_geo.cube import check_scenario, done
 from soundit_geo.errors import CubeError, InputError, ScenarioError
+from soundit_geo.intervals import FEWEST, interval_of_mean, resamples
 from soundit_geo.scenarios.effects import check_share
-from soundit_geo.scenarios.overall import FEWEST, interval_of_mean, resamples
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from soundit_geo.classes import ADE20K, PERCEPTIONS
-from soundit_geo.cube import CRS, check_scenario, done
+from soundit_geo.cube import CRS, check_scenario, done, site_columns
 from soundit_geo.errors import CRSError, CubeError, InputError, ScenarioError, SitesError
 from soundit_geo.pss.indicators import INDICATORS
 from soundit_geo.recordings import to_lonlat
@@ -16,6 +16,9 @@ from soundit_geo.recordings import to_lonlat
 if TYPE_CHECKING:
     import geopandas as gpd
     import xarray as xr
+
+ORIGIN: Final = ("model", "judges", "perception_scale", "evidence", "seed", "created", "created_by")
+"""Attributes of a cube that whatever is made of its numbers carries on."""
 
 SAME_PLACE: Final = 0.01
 """Sites that round to the same multiple of this, in metres, are one place."""
@@ -35,9 +38,9 @@ def site_values(
     source : xarray.Dataset or geopandas.GeoDataFrame
         A cube, or a table of points with any CRS.
     variable : str
-        Of a cube: a perception, an urban indicator, an element, or any variable with one number per site or
-        cell, such as a PSS; ``element:building`` is the element where an indicator has the same name. Of a table: a
-        column of numbers.
+        Of a cube: a perception, an urban indicator, an element, or any variable with one number per site or cell,
+        such as a PSS, an acoustic measure or a column of the sites; ``element:building`` is the element where an
+        indicator has the same name. Of a table: a column of numbers.
     scenario : str, optional
         Of a cube, the scenario whose draws are averaged; it may be left out where there is only one.
     against : str, optional
@@ -47,7 +50,8 @@ def site_values(
     -------
     geopandas.GeoDataFrame
         The index of the source; ``geometry`` in EPSG:4326 and ``value``, the mean over the draws that are done,
-        NaN where there is none. ``attrs["label"]`` says in words what the value is, ``attrs["units"]`` its units.
+        NaN where there is none. ``attrs["label"]`` says in words what the value is, ``attrs["units"]`` its units; of a
+        cube also its `ORIGIN`.
 
     Raises
     ------
@@ -71,7 +75,8 @@ def site_values(
     index = pd.Index(source["site"].to_numpy(), name="site")
     points = gpd.points_from_xy(source["lon"].to_numpy(), source["lat"].to_numpy(), crs=CRS)
     frame = gpd.GeoDataFrame({"value": values.to_numpy().astype(float)}, index=index, geometry=points)
-    frame.attrs = {"variable": variable, "label": variable, "units": "1", **values.attrs}
+    origin = {name: source.attrs[name] for name in ORIGIN if name in source.attrs}
+    frame.attrs = {**origin, "variable": variable, "label": variable, "units": "1", **values.attrs}
     return frame
 
 
@@ -252,7 +257,7 @@ def _field(cube: xr.Dataset, variable: str) -> xr.DataArray:
         return total.sum("element", skipna=False).assign_attrs(units="1")
     if name in ADE20K:
         return cube["element_share"].sel(element=name, drop=True)
-    given = cube.data_vars.get(variable)
+    given = cube[variable] if variable in {*cube.data_vars, *site_columns(cube)} else None
     if given is not None and given.dtype.kind in "fiu" and variable != "status":
         dims = set(given.dims)
         if "site" in dims and dims <= {"site", "scenario", "draw"}:

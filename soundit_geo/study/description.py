@@ -12,7 +12,7 @@ from soundit_geo import __version__
 from soundit_geo.errors import ScenarioError
 from soundit_geo.recordings import to_lonlat
 from soundit_geo.scenarios import prompts_for
-from soundit_geo.weights import presets
+from soundit_geo.weights import STAND_IN_WORLD, is_stand_in
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -84,8 +84,6 @@ def cube_attrs(settings: Mapping[str, Any], judges: Judges) -> dict[str, Any]:
     dict
         Attributes of the cube.
     """
-    worlds = set(judges.worlds.values())
-    stand_in = settings["model"] in presets() or "synthetic city" in worlds
     return {
         "title": "Predicted perception of generated landscapes",
         "model": settings["model"],
@@ -96,7 +94,7 @@ def cube_attrs(settings: Mapping[str, Any], judges: Judges) -> dict[str, Any]:
         "steps": settings["steps"],
         "created": datetime.now(UTC).date().isoformat(),
         "created_by": CREATED_BY,
-        "evidence": "stand-in: synthetic city" if stand_in else "trained model",
+        "evidence": _evidence(settings["model"], judges),
         "perception_scale": judges.perception_scale,
     }
 
@@ -125,6 +123,16 @@ def storable(scenario: Scenario) -> Scenario:
                 f"{text!r} holds NUL or half a surrogate pair, which files cannot hold. Leave it out."
             )
     return scenario
+
+
+def _evidence(model: str, judges: Judges) -> str:
+    """Say what is a stand-in: the model by its own files, the judges by theirs."""
+    judged = [world == STAND_IN_WORLD for world in judges.worlds.values()]
+    if is_stand_in(model):
+        if all(judged):
+            return f"stand-in: {STAND_IN_WORLD}"
+        return f"stand-in model: {STAND_IN_WORLD}; {judges.evidence}"
+    return f"{judges.evidence}; trained model" if any(judged) else "trained model"
 
 
 def _print_of(path: object) -> list[object]:
