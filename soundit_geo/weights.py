@@ -7,6 +7,7 @@ hold to be taken: the right names, the right shapes, finite numbers.
 from __future__ import annotations
 
 import argparse
+import json
 import pickle
 import re
 import zipfile
@@ -112,9 +113,9 @@ def is_stand_in(name_or_path: str | Path) -> bool:
     Returns
     -------
     bool
-        True for every preset, and for a folder whose card (``README.md``) says so of itself, such as the copy of a
-        preset; a folder of one part of a pipeline goes by the pipeline's card. False where nothing is said: then it
-        is for whoever trained the model to tell.
+        True for every preset, and for a folder that says so of itself, in the ``world`` of its ``model_index.json``
+        or in its card (``README.md``); a folder of one part of a pipeline goes by the pipeline's. False where
+        nothing is said: then it is for whoever trained the model to tell.
     """
     known = presets()
     if str(name_or_path) in known:
@@ -122,7 +123,7 @@ def is_stand_in(name_or_path: str | Path) -> bool:
     folder = Path(name_or_path)
     whole = folder.resolve().parent
     folders = [folder, *([whole] if (whole / "model_index.json").is_file() else [])]
-    return any(_CARD in _read_card(one) for one in folders)
+    return any(_CARD in _text(one / "README.md") or _world(one) == STAND_IN_WORLD for one in folders)
 
 
 def load_state_dict(path: str | Path, *, nested: Sequence[str] = NESTED) -> dict[str, Tensor]:
@@ -273,11 +274,19 @@ def check_finite(named: Iterable[tuple[str, Tensor]]) -> None:
         )
 
 
-def _read_card(folder: Path) -> str:
+def _text(path: Path) -> str:
     try:
-        return (folder / "README.md").read_text(encoding="utf-8", errors="replace")
+        return path.read_text(encoding="utf-8", errors="replace")
     except OSError:
         return ""
+
+
+def _world(folder: Path) -> object:
+    try:
+        said = json.loads(_text(folder / "model_index.json") or "{}")
+    except ValueError:
+        return None
+    return said.get("world") if isinstance(said, dict) else None
 
 
 def _load_safetensors(path: Path) -> dict[str, Tensor]:

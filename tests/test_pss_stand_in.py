@@ -13,6 +13,7 @@ from fake_study import fake_cube
 from test_pss import Colours
 from typer.testing import CliRunner
 
+import soundit_geo as sg
 from soundit_geo.cli import app
 from soundit_geo.evaluation.spaces import load_space
 from soundit_geo.maps.provenance import provenance
@@ -92,7 +93,15 @@ def test_a_model_is_a_stand_in_by_its_own_files_whatever_it_is_called(copy, tmp_
     assert not is_stand_in(tmp_path / "other")
     assert not is_stand_in(tmp_path / "none")
     (copy / "README.md").write_text("# A model of Leeds\n\nTrained on 40,000 recordings.\n")
+    assert is_stand_in(copy)  # its parts say so still
+    index = json.loads((copy / "model_index.json").read_text())
+    (copy / "model_index.json").write_text(json.dumps({**index, "world": None}))
     assert not is_stand_in(copy)
+
+
+def test_a_stand_in_that_is_saved_anew_is_still_one(tmp_path):
+    sg.SounDiTPipeline.from_pretrained("synthetic-city").save_pretrained(tmp_path / "mine")
+    assert is_stand_in(tmp_path / "mine")
 
 
 def test_a_space_from_the_copy_of_a_preset_is_a_stand_in(tmp_path):

@@ -48,7 +48,7 @@ def infer(
     from soundit_geo.field import save_sites
     from soundit_geo.recordings import read_sites
     from soundit_geo.scene_inference import infer_scenes, read_scenes
-    from soundit_geo.weights import presets
+    from soundit_geo.weights import STAND_IN_WORLD, is_stand_in
 
     if (scene is None) == (scenes is None):
         raise InputError(
@@ -62,7 +62,7 @@ def infer(
     root = save_sites(found, out, overwrite=overwrite)
     heard = found["inferred"].notna()
     counts = {str(name): int(count) for name, count in found["inferred"].value_counts().items()}
-    evidence = "stand-in: synthetic city" if model in presets() else "trained model"
+    evidence = f"stand-in: {STAND_IN_WORLD}" if is_stand_in(model) else "trained model"
     said = {
         "sites": len(found),
         "inferred": int(heard.sum()),

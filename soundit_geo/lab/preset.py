@@ -569,12 +569,14 @@ def assemble(shop: Workshop) -> None:
     from soundit_geo.soundit.autoencoder import FoldingAutoencoder
     from soundit_geo.soundit.pipeline import SounDiTPipeline
     from soundit_geo.soundit.transformer import SounDiTTransformer2DModel
+    from soundit_geo.weights import STAND_IN_WORLD
 
     pipeline = SounDiTPipeline(
         SounDiTTransformer2DModel.from_pretrained(shop.preset / "transformer"),
         FoldingAutoencoder.from_pretrained(shop.preset / "vae"),
         DPMSolverMultistepScheduler.from_pretrained(shop.preset / "scheduler"),
         ImageBindModel.from_pretrained(shop.preset / "encoder"),
+        world=STAND_IN_WORLD,
     )
     pipeline.save_config(shop.preset)
     figures = evaluate(shop.preset, shop.test, shop.work / "contact-sheet.png")

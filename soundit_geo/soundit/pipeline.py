@@ -52,6 +52,8 @@ class SounDiTPipeline(DiffusionPipeline):
         from embeddings alone.
     soundscape_tokens : {"pooled", "clips", "patches"}
         Kind of soundscape tokens that the transformer was trained on.
+    world : str, optional
+        What the parts were trained on, where that is not the real world: ``"synthetic city"`` marks a stand-in.
 
     Raises
     ------
@@ -70,12 +72,13 @@ class SounDiTPipeline(DiffusionPipeline):
         scheduler: SchedulerMixin,
         encoder: ModelMixin,
         soundscape_tokens: str = "clips",
+        world: str | None = None,
     ) -> None:
         super().__init__()
         check_scheduler(scheduler)
         _check_fit(transformer, vae, encoder, soundscape_tokens)
         self.register_modules(transformer=transformer, vae=vae, scheduler=scheduler, encoder=encoder)
-        self.register_to_config(soundscape_tokens=soundscape_tokens)
+        self.register_to_config(soundscape_tokens=soundscape_tokens, world=world)
         self.image_processor = VaeImageProcessor(vae_scale_factor=self.downscale)
         self._guidance_scale = 1.0
         self._separate_scales: tuple[float, float] | None = None
