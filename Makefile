@@ -23,7 +23,7 @@ demo: $(STAMP) ## the sample study: pictures, a table, a map in runs/demo
 test: $(STAMP) ## all tests
 	@$(BIN)/python -m pytest --nbmake --nbmake-timeout=900 tests notebooks $(ARGS)
 
-oracle: $(STAMP) ## compare the encoders with ImageBind's reference package, in an environment of its own
+oracle: $(STAMP) ## compare the encoders with the reference packages, in an environment of their own
 	@.ci/oracle $(ARGS)
 
 check: $(STAMP) ## style, types, import rules, docstrings

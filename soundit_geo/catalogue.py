@@ -457,5 +457,49 @@ CATALOGUE: tuple[Entry, ...] = (
             ),
         ),
     ),
+    Entry(
+        "clip-vit-b32",
+        "fidelity: CLIP ViT-B/32, for pictures",
+        Licence("MIT", "https://github.com/openai/CLIP/blob/main/LICENSE", "open"),
+        (
+            File(
+                "pytorch_model.bin",
+                (
+                    Hub(
+                        "openai/clip-vit-base-patch32",
+                        "pytorch_model.bin",
+                        "3d74acf9a28c67741b2f4f2ea7635f0aaf6f0268",
+                    ),
+                ),
+                size=605_247_071,
+                sha256="a63082132ba4f97a80bea76823f544493bffa8082296d62d71581a4feff1576f",
+            ),
+        ),
+    ),
+    Entry(
+        "wav2clip",
+        "fidelity: Wav2CLIP, sounds in CLIP's space",
+        Licence("MIT", "https://github.com/descriptinc/lyrebird-wav2clip/blob/main/LICENSE.md", "open"),
+        (
+            File(
+                "Wav2CLIP.pt",
+                (
+                    Url(
+                        "https://github.com/descriptinc/lyrebird-wav2clip/releases/download/v0.1.0-alpha/"
+                        "Wav2CLIP.pt"
+                    ),
+                ),
+                about=47_000_000,  # of the tensors that are read
+                layout=MappingProxyType(
+                    {
+                        "audio_encoder.spectrogram.window": (512,),
+                        "audio_encoder.conv1.weight": (64, 1, 7, 7),
+                        "audio_encoder.layer4.1.conv2.weight": (512, 512, 3, 3),
+                        "audio_transform.sequential.3.weight": (512, 512),
+                    }
+                ),
+            ),
+        ),
+    ),
 )
 """All weights that are known, in the order of the trip: elements, scenes, perception, encoder, generator, fidelity."""

@@ -40,8 +40,8 @@ def fidelity(
         str,
         typer.Option(
             metavar="NAME|PATH|none",
-            help="Of AIS and IIS: an ImageBind model, such as imagebind-huge, or a folder of embeddings. "
-            "With none, pictures need no pairs.",
+            help="Of AIS and IIS: an ImageBind model, such as imagebind-huge; clip-wav2clip; or a folder of "
+            "embeddings. With none, pictures need no pairs.",
         ),
     ] = "synthetic-city",
     out: Annotated[Path | None, typer.Option("--out", "-o", help="File (.json) for the result.")] = None,

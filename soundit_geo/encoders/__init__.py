@@ -3,6 +3,8 @@
 =================  ==========================================================================
 imagebind.py       `ImageBindModel`: one class, sizes ``huge`` (published layout) and ``mini``
 layers.py          what the model is made of, under the published names
+clip.py            `CLIPEncoder`: pictures by CLIP ViT-B/32, sounds by Wav2CLIP
+wav2clip.py        `Wav2CLIP`: the sounds' half, in the published layout
 checkpoint.py      the published weights: read per modality, from one file or several
 preprocessing.py   what the model is fed: filter banks of clips, pixels of pictures
 tokenizer.py       what the model is fed: CLIP's byte-pair tokens of scene prompts
@@ -17,6 +19,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from soundit_geo.encoders.clip import CLIPEncoder
     from soundit_geo.encoders.imagebind import ImageBindModel, SoundscapeEmbeds
     from soundit_geo.encoders.preprocessing import (
         clip_spans,
@@ -26,10 +29,13 @@ if TYPE_CHECKING:
         pixels_of,
     )
     from soundit_geo.encoders.tokenizer import tokenize
+    from soundit_geo.encoders.wav2clip import Wav2CLIP
 
 __all__ = [
+    "CLIPEncoder",
     "ImageBindModel",
     "SoundscapeEmbeds",
+    "Wav2CLIP",
     "clip_spans",
     "fbanks_of",
     "fbanks_of_channels",
@@ -39,8 +45,10 @@ __all__ = [
 ]
 
 _HOMES = {
+    "CLIPEncoder": "clip",
     "ImageBindModel": "imagebind",
     "SoundscapeEmbeds": "imagebind",
+    "Wav2CLIP": "wav2clip",
     "clip_spans": "preprocessing",
     "fbanks_of": "preprocessing",
     "fbanks_of_channels": "preprocessing",

@@ -89,7 +89,7 @@ def fbanks_of(waveform: Any, *, mel_bins: int = 128, frames: int = 204) -> torch
     (T < 6 s) a later clip therefore sees samples that an earlier one has shifted; the same order is
     kept here, on a copy, so that the published weights get the numbers that they were measured with.
     """
-    return _fbanks_of_channels(_checked_waveform(waveform)[None], mel_bins, frames)
+    return _fbanks_of_channels(checked_waveform(waveform)[None], mel_bins, frames)
 
 
 def fbanks_of_channels(waveforms: Any, *, mel_bins: int = 128, frames: int = 204) -> torch.Tensor:
@@ -119,7 +119,7 @@ def fbanks_of_channels(waveforms: Any, *, mel_bins: int = 128, frames: int = 204
         raise AudioError(
             f"Waveforms have shape {np.shape(waveforms)}; expected (channels, samples) at 16 kHz."
         )
-    rows = [_checked_waveform(row, may_be_silent=place > 0) for place, row in enumerate(waveforms)]
+    rows = [checked_waveform(row, may_be_silent=place > 0) for place, row in enumerate(waveforms)]
     return _fbanks_of_channels(torch.stack(rows), mel_bins, frames)
 
 
@@ -254,8 +254,26 @@ def _fbank(clip: torch.Tensor, mel_bins: int, frames: int) -> torch.Tensor:
     return torch.nn.functional.pad(bank, (0, frames - bank.shape[-1]))
 
 
-def _checked_waveform(waveform: Any, *, may_be_silent: bool = False) -> torch.Tensor:
-    """Copy a waveform (n,) as float32, or say why it cannot be encoded."""
+def checked_waveform(waveform: Any, *, may_be_silent: bool = False) -> torch.Tensor:
+    """Copy a waveform as float32, or say why it cannot be encoded.
+
+    Parameters
+    ----------
+    waveform : array or torch.Tensor of shape (n,)
+        Mono sound at 16 kHz, in -1 to 1, at least 0.25 s.
+    may_be_silent : bool
+        Whether silence is let pass.
+
+    Returns
+    -------
+    torch.Tensor of shape (n,)
+        Float32 on the CPU.
+
+    Raises
+    ------
+    AudioError
+        If the waveform is not one-dimensional, shorter than 0.25 s, not finite, or silent (below -80 dBFS).
+    """
     if isinstance(waveform, torch.Tensor):
         waveform = waveform.detach().cpu().float().numpy() if waveform.is_floating_point() else waveform.cpu()
     sound = np.asarray(waveform)

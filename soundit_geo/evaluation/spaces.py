@@ -1,10 +1,10 @@
-"""Where sounds and pictures are compared: an ImageBind model, or embeddings that were computed elsewhere."""
+"""Where sounds and pictures are compared: ImageBind, CLIP with Wav2CLIP, or embeddings computed elsewhere."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Protocol, Self
 
 import numpy as np
 
@@ -15,15 +15,56 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import ArrayLike, NDArray
+    from torch import Tensor
 
-    from soundit_geo.encoders import ImageBindModel
+    from soundit_geo.encoders import CLIPEncoder, SoundscapeEmbeds
     from soundit_geo.pss.pictures import Picture
 
 IMAGEBIND = "imagebind-huge"
 """Name of the published encoder in the registry."""
 
+CLIP = "clip-wav2clip"
+"""Name of the space of CLIP ViT-B/32 for pictures and Wav2CLIP for sounds."""
+
+CLIP_HALVES: tuple[str, str] = ("clip-vit-b32", "wav2clip")
+"""Names of its weights in the registry: of pictures, of sounds."""
+
 SIDES: tuple[str, ...] = ("generated", "real", "sounds")
 """What embeddings there may be, by the names of their arrays and files."""
+
+
+class Encoder(Protocol):
+    """What a space asks of its model; `ImageBindModel` and `CLIPEncoder` are such."""
+
+    def encode_pictures(self, pictures: Sequence[Any], *, batch_size: int) -> Tensor:
+        """Embed pictures.
+
+        Parameters
+        ----------
+        pictures : sequence of PIL.Image.Image or numpy.ndarray
+            Upright RGB.
+        batch_size : int
+            Pictures in memory at once.
+
+        Returns
+        -------
+        torch.Tensor
+            (B, d).
+        """
+
+    def encode_soundscapes(self, soundscapes: Sequence[Any]) -> SoundscapeEmbeds:
+        """Embed recordings.
+
+        Parameters
+        ----------
+        soundscapes : sequence of path or array of shape (n,)
+            Audio files, or mono sound at 16 kHz.
+
+        Returns
+        -------
+        SoundscapeEmbeds
+            Whose summary (B, d) is compared.
+        """
 
 
 @dataclass(frozen=True)
@@ -32,15 +73,15 @@ class Space:
 
     Parameters
     ----------
-    model : ImageBindModel
-        With vision, and audio where sounds are compared.
+    model : Encoder
+        Such as `ImageBindModel` with vision, and audio where sounds are compared.
     name : str
         Name of the weights, which travels with every number.
     stand_in : bool
         Whether the weights know the synthetic city alone.
     """
 
-    model: ImageBindModel
+    model: Encoder
     name: str
     stand_in: bool = False
 
@@ -71,7 +112,7 @@ class Space:
         Returns
         -------
         numpy.ndarray
-            (d,), the mean of three clips.
+            (d,), by ImageBind the mean of three clips, by Wav2CLIP of the whole recording.
         """
         return np.asarray(self.model.encode_soundscapes([recording]).summary[0].float().cpu())
 
@@ -208,13 +249,13 @@ def load_space(name_or_path: str | Path, device: Any = None, *, sounds: bool = T
     Parameters
     ----------
     name_or_path : str or pathlib.Path
-        ``"synthetic-city"`` (the embedded stand-in); ``"imagebind-huge"``, from the cache; the file of ImageBind's
-        published weights; a folder of a saved `ImageBindModel`, or of a pipeline with one under ``encoder``; or a
-        folder of embeddings, see `Embeddings.read`.
+        ``"synthetic-city"`` (the embedded stand-in); ``"imagebind-huge"`` or ``"clip-wav2clip"``, from the cache; the
+        file of ImageBind's published weights; a folder of a saved `ImageBindModel`, or of a pipeline with one under
+        ``encoder``; or a folder of embeddings, see `Embeddings.read`.
     device : str or torch.device, optional
         Where the model computes; the CPU where it is not given.
     sounds : bool
-        Whether recordings will be embedded, too; of published weights the audio part is then loaded.
+        Whether recordings will be embedded, too; of published weights the audio part is then needed and loaded.
 
     Returns
     -------
@@ -234,6 +275,8 @@ def load_space(name_or_path: str | Path, device: Any = None, *, sounds: bool = T
     from soundit_geo.registry import cached
 
     name, path = str(name_or_path), Path(name_or_path)
+    if name == CLIP:
+        return Space(_clip(sounds=sounds).to(device or "cpu"), CLIP)
     if name in presets():
         path = presets()[name]
     elif name == IMAGEBIND:
@@ -250,8 +293,28 @@ def load_space(name_or_path: str | Path, device: Any = None, *, sounds: bool = T
             raise WeightsError(f"The encoder in {folder} cannot be loaded ({error}).") from error
     else:
         raise WeightsError(
-            f"There is no space {name!r}. Known: {', '.join([*presets(), IMAGEBIND])}; or give the path of an "
+            f"There is no space {name!r}. Known: {', '.join([*presets(), IMAGEBIND, CLIP])}; or give the path of an "
             "ImageBind model, or of a folder of embeddings (generated.npy, real.npy, sounds.npy)."
         )
     named = name if name in presets() or name == IMAGEBIND else path.resolve().name
     return Space(model.float().eval().to(device or "cpu"), named, stand_in=is_stand_in(name_or_path))
+
+
+def _clip(*, sounds: bool) -> CLIPEncoder:
+    """CLIP from the cache, with Wav2CLIP where there are sounds; all that is absent is told at once."""
+    from soundit_geo.encoders import CLIPEncoder
+    from soundit_geo.registry import cached
+
+    found, absent = [], []
+    for half in CLIP_HALVES if sounds else CLIP_HALVES[:1]:
+        try:
+            found.append(cached(half))
+        except MissingFileError:
+            absent.append(half)
+    if absent:
+        alone = f" Without sounds {CLIP_HALVES[0]} suffices." if absent == [CLIP_HALVES[1]] else ""
+        raise MissingFileError(
+            f"The space {CLIP} lacks {' and '.join(absent)} in the cache. Pull: soundit-geo weights pull "
+            f"{' '.join(absent)} (licence: MIT). Or bring files in: soundit-geo weights import NAME FILE.{alone}"
+        )
+    return CLIPEncoder.from_checkpoints(*found)
