@@ -2,6 +2,7 @@
 #
 #   make PYTHON=python3.12 demo     another Python for a new environment
 #   make test ARGS="-k cube -x"     arguments for pytest
+#   make test WORKERS=8             tests side by side; 0 for none, as a debugger needs it
 
 PYTHON ?= python3
 VENV   := .venv
@@ -9,6 +10,7 @@ BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 PIP    := -m pip -qq --disable-pip-version-check --no-input
 ARGS   ?=
+WORKERS ?= 2
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
@@ -21,7 +23,8 @@ demo: $(STAMP) ## the sample study: pictures, a table, a map in runs/demo
 	@$(BIN)/soundit-geo demo --out runs/demo
 
 test: $(STAMP) ## all tests
-	@$(BIN)/python -m pytest --nbmake --nbmake-timeout=900 tests notebooks $(ARGS)
+	@OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal \
+	  --nbmake --nbmake-timeout=900 tests notebooks $(ARGS)
 
 oracle: $(STAMP) ## compare the encoders with the reference packages, in an environment of their own
 	@.ci/oracle $(ARGS)

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ import soundfile
 from fake_study import fake_cube
 from PIL import Image
 
+from soundit_geo.cli import main
 from soundit_geo.cube import save_cube
 from soundit_geo.weights import preset_path
 
@@ -26,6 +28,20 @@ def call(*arguments, timeout=300):
         check=False,
         env={**os.environ, "HF_HUB_OFFLINE": "1"},
     )
+
+
+@pytest.fixture
+def ask(capsys, monkeypatch):
+    """As `call`, in this process, which has loaded torch already: for many commands in a row."""
+
+    def asked(*arguments):
+        monkeypatch.setattr(sys, "argv", ["soundit-geo", *map(str, arguments)])
+        with warnings.catch_warnings(), pytest.raises(SystemExit) as end:
+            main()
+        out, err = capsys.readouterr()
+        return subprocess.CompletedProcess(arguments, end.value.code or 0, out, err)
+
+    return asked
 
 
 def tone(path, seconds=1.0, level=0.1):
@@ -69,7 +85,7 @@ def test_a_saved_cube_is_mapped_without_torch(saved_study):
     assert (folder / "free.html").stat().st_size > 100_000
 
 
-def test_map_draws_a_study_and_refuses_what_it_has_not(saved_study, tmp_path):
+def test_map_draws_a_study_and_refuses_what_it_has_not(saved_study, tmp_path, ask):
     folder, names = saved_study
     done = call("map", folder, "--out", tmp_path / "m.html", "--variable", "safe", "--compare", *names[:2])
     assert done.returncode == 0, done.stderr
@@ -82,7 +98,7 @@ def test_map_draws_a_study_and_refuses_what_it_has_not(saved_study, tmp_path):
         [folder, "--variable", "smell"],
         [tmp_path / "absent"],
     ):
-        done = call("map", *arguments)
+        done = ask("map", *arguments)
         assert done.returncode == 2
         assert len(done.stderr.strip().splitlines()) == 1
 
@@ -99,7 +115,7 @@ def test_synth_then_score_in_json(tmp_path):
     assert set(answer["judges"].values()) == {"synthetic-city"}
 
 
-def test_score_with_one_judge_a_table_and_a_broken_picture(tmp_path):
+def test_score_with_one_judge_a_table_and_a_broken_picture(tmp_path, ask):
     """Exit code 1: it ran, and what could not be scored is listed; run again, the folder goes on."""
     for name, red in (("one", 10), ("two", 200)):
         Image.new("RGB", (40, 30), (red, 90, 90)).save(tmp_path / f"{name}.png")
@@ -119,7 +135,7 @@ def test_score_with_one_judge_a_table_and_a_broken_picture(tmp_path):
         assert "bad.png" in done.stderr
     assert pd.read_csv(tmp_path / "run" / "scores.csv")["pss_scene_top1"].iloc[0] == 1.0
     for wrong in (["score"], ["score", "--real", tmp_path], ["score", "--pairs", table, "--real", tmp_path]):
-        done = call(*wrong)
+        done = ask(*wrong)
         assert done.returncode == 2
         assert len(done.stderr.strip().splitlines()) == 1
 
@@ -177,11 +193,11 @@ def bad_inputs():
 
 
 @pytest.mark.parametrize("make", bad_inputs(), ids=lambda make: make.__name__)
-def test_bad_sites_get_one_line_and_exit_2(tmp_path, make):
+def test_bad_sites_get_one_line_and_exit_2(tmp_path, make, ask):
     folder = tmp_path / "in"
     folder.mkdir()
     path, said = make(folder)
-    done = call("run", path, "--out", tmp_path / "out", "-q")
+    done = ask("run", path, "--out", tmp_path / "out", "-q")
     assert done.returncode == 2
     assert len(done.stderr.strip().splitlines()) == 1
     assert said in done.stderr
@@ -189,7 +205,7 @@ def test_bad_sites_get_one_line_and_exit_2(tmp_path, make):
     assert not (tmp_path / "out").exists()
 
 
-def test_a_scenario_without_an_equals_sign_an_unknown_model_and_a_bad_folder(tmp_path):
+def test_a_scenario_without_an_equals_sign_an_unknown_model_and_a_bad_folder(tmp_path, ask):
     tone(tmp_path / "a.wav")
     path = csv(tmp_path, ["s,0,0,a.wav"])
     (tmp_path / "file").write_text("x")
@@ -206,7 +222,7 @@ def test_a_scenario_without_an_equals_sign_an_unknown_model_and_a_bad_folder(tmp
         (["--out", str(tmp_path / "file" / "deeper")], "cannot be written"),
     ):
         out = [] if "--out" in arguments else ["--out", tmp_path / "out"]
-        done = call("run", path, *out, "-q", *arguments)
+        done = ask("run", path, *out, "-q", *arguments)
         assert done.returncode == 2, done.stderr
         assert len(done.stderr.strip().splitlines()) == 1, done.stderr
         assert said in done.stderr

@@ -100,6 +100,11 @@ def check_table(found, table, missing=(None, "")):
                 assert value in missing or pd.isna(value)
             elif isinstance(expected, str):
                 assert value == expected
+            elif isinstance(expected, pd.Timestamp):
+                read = pd.Timestamp(value).tz_localize(None)
+                assert abs(read - expected) < pd.Timedelta("1ms")  # GeoPackage keeps thousandths
+            elif isinstance(expected, bool | np.bool_):
+                assert str(value).casefold() in (("true", "1") if expected else ("false", "0"))
             else:
                 assert float(value) == float(expected)  # to the last bit
 

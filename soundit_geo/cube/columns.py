@@ -83,9 +83,11 @@ def site_columns(cube: xr.Dataset) -> list[str]:
     Returns
     -------
     list of str
-        What lies along ``site`` alone, besides the names and places of the sites.
+        What lies along ``site`` alone, besides the names and places of the sites; in alphabetical order, for files
+        keep none.
     """
-    return [str(name) for name in cube.coords if cube[name].dims == ("site",) and str(name) not in RESERVED]
+    along = (str(name) for name in cube.coords if cube[name].dims == ("site",))
+    return sorted(name for name in along if name not in RESERVED)
 
 
 def _values(cells: pd.Series, told: dict[str, str]) -> np.ndarray | None:

@@ -164,7 +164,9 @@ def _commonest(layer: xr.Dataset, valid: np.ndarray) -> np.ndarray:
 
 def _columns_of_sites(cube: xr.Dataset) -> Iterator[_Column]:
     """What the cube holds along ``site`` alone, and where it all comes from."""
-    layers = [str(name) for name in cube.data_vars if cube[name].dims == ("site",)]
+    layers = sorted(
+        str(name) for name in cube.data_vars if cube[name].dims == ("site",)
+    )  # files keep no order
     for name in [*site_columns(cube), *layers]:
         variable = cube[name]
         units = variable.attrs.get("units", "1")
