@@ -9,16 +9,14 @@ Source: Girdhar et al., "ImageBind: One Embedding Space To Bind Them All", CVPR 
 from __future__ import annotations
 
 import logging
-import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from soundit_geo.errors import AudioError, InputError, MissingFileError, WeightsError
+from soundit_geo.errors import AudioError, InputError, MissingFileError
 from soundit_geo.recordings import read_sites
-from soundit_geo.weights import presets
 
 if TYPE_CHECKING:
     import os
@@ -33,12 +31,6 @@ log = logging.getLogger(__name__)
 
 LOGIT_SCALE: Final = 20.0
 """What cosines are multiplied by before the softmax: ImageBind's scale of sound, fixed in its training."""
-
-IMAGEBIND: Final = "imagebind-huge"
-"""Name of the published encoder in the registry."""
-
-_HUB_ID = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*")
-_CHECKPOINTS: Final = (".pth", ".pt", ".ckpt", ".bin", ".safetensors")
 
 
 def infer_scenes(
@@ -130,9 +122,12 @@ def scene_probabilities(
     from torch.nn.functional import normalize
     from tqdm import tqdm
 
+    from soundit_geo.encoders import load_encoder
+
     references = _references(scenes)
     sites = read_sites(sites, absent="keep")
-    encoder = model if hasattr(model, "encode_scenes") else _load_encoder(str(model), device)
+    device = device or ("cuda" if torch.cuda.is_available() else "cpu")
+    encoder = model if hasattr(model, "encode_scenes") else load_encoder(model, ["audio", "text"], device)
     with torch.inference_mode():
         words = torch.stack([_direction(encoder, prompts) for prompts in references.values()])  # (scenes, d)
         rows = []
@@ -213,30 +208,3 @@ def _direction(encoder: Any, prompts: list[str]) -> Tensor:
 
     vectors: Tensor = encoder.encode_scenes(prompts).float()
     return normalize(normalize(vectors, dim=-1).mean(dim=0), dim=0)
-
-
-def _load_encoder(name: str, device: str | None) -> Any:
-    """The encoder of a pipeline, or one by itself, in evaluation mode."""
-    import torch
-
-    from soundit_geo.encoders import ImageBindModel
-    from soundit_geo.registry import cached
-
-    path = cached(IMAGEBIND) if name == IMAGEBIND else presets().get(name, Path(name))
-    if (path / "encoder").is_dir():
-        path /= "encoder"
-    if path.is_file() or path.suffix in _CHECKPOINTS or (path / "audio.safetensors").is_file():
-        encoder = ImageBindModel.from_checkpoint(path, ["audio", "text"])
-    elif path.is_dir():
-        encoder = ImageBindModel.from_pretrained(path)
-    elif _HUB_ID.fullmatch(name):
-        encoder = ImageBindModel.from_pretrained(name, subfolder="encoder")
-    else:
-        raise MissingFileError(
-            f"There is no model {name!r}. Known: {', '.join([*presets(), IMAGEBIND])}; or give a pipeline's folder "
-            "or hub id, an encoder's folder, or an ImageBind checkpoint."
-        )
-    if not {"audio", "text"} <= set(encoder.config.modalities):
-        held = ", ".join(encoder.config.modalities)
-        raise WeightsError(f"The encoder {name!r} holds {held} alone. Give one that holds audio and text.")
-    return encoder.to(device or ("cuda" if torch.cuda.is_available() else "cpu")).eval()

@@ -391,7 +391,7 @@ def test_what_is_absent_is_told_at_once_with_the_command(cache):
         load_space("clip-wav2clip")
     with pytest.raises(MissingFileError, match=r"weights pull clip-vit-b32 \("):
         load_space("clip-wav2clip", sounds=False)
-    with pytest.raises(WeightsError, match="clip-wav2clip"):
+    with pytest.raises(MissingFileError, match="clip-wav2clip"):
         load_space("clip")
 
 

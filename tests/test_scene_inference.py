@@ -14,8 +14,8 @@ import torch
 from fake_study import fake_sites
 
 import soundit_geo as sg
-from soundit_geo import cli, scene_inference
-from soundit_geo.encoders import ImageBindModel, imagebind
+from soundit_geo import cli
+from soundit_geo.encoders import ImageBindModel, imagebind, load_encoder
 from soundit_geo.errors import InputError, MissingFileError, WeightsError
 from soundit_geo.scenarios import prompts_for
 from soundit_geo.scene_inference import infer_scenes, read_scenes, scene_probabilities
@@ -135,7 +135,7 @@ def test_an_encoder_is_the_same_from_a_folder_its_parts_a_checkpoint_and_the_cac
     monkeypatch.setattr("soundit_geo.registry.cached", {"imagebind-huge": tmp_path / "huge.pth"}.get)
     folders = (tmp_path / "pipeline", tmp_path / "pipeline" / "encoder", tmp_path / "parts")
     for model in (*folders, tmp_path / "huge.pth", "imagebind-huge"):
-        found = scene_inference._load_encoder(str(model), "cpu")
+        found = load_encoder(model, ["audio", "text"])
         assert not found.training
         weights = found.state_dict()
         assert {key for key in mini.state_dict() if ".vision." not in key} <= set(weights)
@@ -187,7 +187,7 @@ def command(capsys, monkeypatch, *arguments):
 
 @pytest.mark.parametrize("kind", ["gpkg", "geojson", "parquet", "csv"])
 def test_the_command_writes_sites_that_a_study_reads(sites, ear, tmp_path, capsys, monkeypatch, kind):
-    monkeypatch.setattr(scene_inference, "_load_encoder", lambda _name, _device: ear)
+    monkeypatch.setattr("soundit_geo.encoders.loading.load_encoder", lambda *_given: ear)
     (tmp_path / "scenes.txt").write_text("\n".join(PAIR))
     source, out = tmp_path / "sites.gpkg", tmp_path / f"heard.{kind}"
     sites.assign(note=["x", None]).to_crs(3857).to_file(source)
@@ -210,7 +210,7 @@ def test_the_command_writes_sites_that_a_study_reads(sites, ear, tmp_path, capsy
 def test_the_command_says_which_recordings_could_not_be_used(
     sites, ear, tmp_path, capsys, monkeypatch, caplog
 ):
-    monkeypatch.setattr(scene_inference, "_load_encoder", lambda _name, _device: ear)
+    monkeypatch.setattr("soundit_geo.encoders.loading.load_encoder", lambda *_given: ear)
     sites["audio"] = [sites["audio"].iloc[0], str(tmp_path / "audio" / "absent.wav")]
     sites.to_file(tmp_path / "sites.geojson")
     listed = ("--scene", PAIR[0], "--scene", PAIR[1], "--json", "--quiet", "--overwrite")

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from soundit_geo.cli.options import ChanceSeed, Json
-from soundit_geo.cli.origin import in_words, origin_of
 from soundit_geo.cli.tables import read_table
 from soundit_geo.errors import InputError
+from soundit_geo.origin import in_words, origin_of
 
 if TYPE_CHECKING:
     import pandas as pd

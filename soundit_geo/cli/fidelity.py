@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from soundit_geo.cli.options import Json, Quiet
+from soundit_geo.cli.options import Device, Json, Quiet
 from soundit_geo.errors import InputError
 
 app = typer.Typer()
@@ -47,7 +47,7 @@ def fidelity(
     out: Annotated[Path | None, typer.Option("--out", "-o", help="File (.json) for the result.")] = None,
     batch: Annotated[int, typer.Option(min=1, help="Pictures that go through the networks together.")] = 32,
     workers: Annotated[int, typer.Option(min=1, help="Threads that decode pictures.")] = 2,
-    device: Annotated[str | None, typer.Option(help="Where the networks compute, such as cuda.")] = None,
+    device: Device = None,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:

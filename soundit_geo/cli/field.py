@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from soundit_geo.cli.options import Json, Quiet
+from soundit_geo.cli.options import AudioRoot, Json, Quiet
+from soundit_geo.drafts import draft_of
 from soundit_geo.errors import InputError, MissingFileError
 
 if TYPE_CHECKING:
@@ -73,10 +74,8 @@ def make_sites(
         limits=Limits(_seconds(max_gap), _seconds(photo_gap), photo_distance),
     )
     if report is not None:
-        report.parent.mkdir(parents=True, exist_ok=True)
-        draft = report.with_name(f".{report.name}.part")
-        found.report.to_csv(draft, index=False)
-        draft.replace(report)
+        with draft_of(report) as draft:
+            found.report.to_csv(draft, index=False)
     root = save_sites(found.sites, out, overwrite=overwrite) if len(found.sites) else None
     asked = found.report["kind"].eq("recording")
     left_out = int((asked & found.report["site"].eq("")).sum() + found.report["kind"].eq("folder").sum())
@@ -113,9 +112,7 @@ def measure_acoustics(
             help="Sound pressure level in dB of a recording at 0 dBFS, or the column that holds it."
         ),
     ] = None,
-    audio_root: Annotated[
-        Path | None, typer.Option(help="Folder that the audio paths are relative to.")
-    ] = None,
+    audio_root: AudioRoot = None,
     workers: Annotated[int, typer.Option(min=1, help="Recordings measured at a time.")] = 1,
     as_json: Json = False,
     quiet: Quiet = False,
@@ -129,10 +126,8 @@ def measure_acoustics(
     table = read_sites(sites, audio_root=audio_root, absent="keep")
     measured = acoustics(table, _number(calibration), workers=workers, progress=not quiet)
     if out is not None:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        draft = out.with_name(f".{out.name}.part")
-        measured.to_csv(draft) if out.suffix.lower() == ".csv" else measured.to_parquet(draft)
-        draft.replace(out)
+        with draft_of(out) as draft:
+            measured.to_csv(draft) if out.suffix.lower() == ".csv" else measured.to_parquet(draft)
     if as_json:
         print(json.dumps(json.loads(measured.to_json(orient="index")), indent=2))
     else:

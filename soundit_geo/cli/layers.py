@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from soundit_geo.cli.options import ChanceSeed, Json
-from soundit_geo.cli.origin import in_words, origin_of
 from soundit_geo.cli.tables import read_table
+from soundit_geo.drafts import draft_of
 from soundit_geo.errors import InputError
+from soundit_geo.origin import in_words, origin_of
 
 if TYPE_CHECKING:
     import geopandas as gpd
@@ -248,8 +249,6 @@ def _check_kind(path: Path, kinds: tuple[str, ...] = (".parquet", ".gpkg", ".geo
 def _write(frame: gpd.GeoDataFrame, path: Path, layer: str) -> None:
     """Write a table with geometries and what it says of itself, whole or not at all."""
     import pyogrio
-
-    from soundit_geo.cube.drafts import draft_of
 
     table = frame.reset_index()
     table.attrs = frame.attrs

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from soundit_geo.cli.options import Json, Quiet
+from soundit_geo.cli.options import AudioRoot, Device, Json, Quiet
 from soundit_geo.errors import InputError
 
 app = typer.Typer()
@@ -36,10 +36,8 @@ def infer(
             "checkpoint of ImageBind."
         ),
     ] = "synthetic-city",
-    audio_root: Annotated[
-        Path | None, typer.Option(help="Folder that the audio paths are relative to.")
-    ] = None,
-    device: Annotated[str | None, typer.Option(help="Where the encoder computes, such as cuda.")] = None,
+    audio_root: AudioRoot = None,
+    device: Device = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a file that is there.")] = False,
     as_json: Json = False,
     quiet: Quiet = False,

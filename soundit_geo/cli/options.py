@@ -22,6 +22,8 @@ Prompts = Annotated[
         "--scenario", metavar="NAME=PROMPT", help="A scene prompt to compare with; may be repeated."
     ),
 ]
+AudioRoot = Annotated[Path | None, typer.Option(help="Folder that the audio paths are relative to.")]
+Device = Annotated[str | None, typer.Option(help="Where the networks compute, such as cpu or cuda.")]
 Model = Annotated[str, typer.Option(help="Preset name, pipeline folder or hub id.")]
 JudgeSet = Annotated[
     str | None, typer.Option("--judges", help="Judge set or folder; the embedded one by default.")

@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from soundit_geo.cli.options import (
+    AudioRoot,
     Batch,
+    Device,
     Draws,
     Guidance,
     Json,
@@ -73,9 +75,7 @@ def run(
             metavar="FILE", help="Scenarios as YAML, or polygons with name and prompt; see docs/scenarios.md."
         ),
     ] = None,
-    audio_root: Annotated[
-        Path | None, typer.Option(help="Folder that the audio paths are relative to.")
-    ] = None,
+    audio_root: AudioRoot = None,
     model: Model = "synthetic-city",
     judges: JudgeSet = None,
     draws: Draws = 4,
@@ -83,7 +83,7 @@ def run(
     batch_size: Batch = 8,
     steps: Steps = 20,
     guidance: Guidance = 4.0,
-    device: Annotated[str | None, typer.Option(help="Where model and judges compute, such as cuda.")] = None,
+    device: Device = None,
     base: Annotated[
         list[Path] | None, typer.Option(help="Polygons or lines drawn beneath the sites.")
     ] = None,
@@ -190,7 +190,7 @@ def score(
     ] = None,
     batch: Annotated[int, typer.Option(min=1, help="Pairs judged together.")] = 16,
     workers: Annotated[int, typer.Option(min=1, help="Threads that decode pictures.")] = 2,
-    device: Annotated[str | None, typer.Option(help="Where the judges compute, such as cuda.")] = None,
+    device: Device = None,
     precision: Annotated[
         str, typer.Option(help="Of published judges: float32, bfloat16 or float16, for a GPU.")
     ] = "float32",

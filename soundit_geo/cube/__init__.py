@@ -16,7 +16,6 @@ scenarios, numbers of draws, names of the 150 ADE20K elements and the six percep
     tables     a row per site and scenario, a row per scenario
     wide       a row per site, with `fields` that any program takes
     export     a cube into the file that its name asks for (`geopackage` for QGIS)
-    drafts     files that are there whole or not at all
 """
 
 from soundit_geo.cube.columns import site_columns

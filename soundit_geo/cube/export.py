@@ -5,13 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from soundit_geo.cube.drafts import draft_of
 from soundit_geo.cube.geopackage import write_geopackage
 from soundit_geo.cube.layout import check_text
 from soundit_geo.cube.netcdf import save_netcdf
 from soundit_geo.cube.schema import validate
 from soundit_geo.cube.store import save_cube
 from soundit_geo.cube.wide import check_scenarios, to_wide_geodataframe
+from soundit_geo.drafts import draft_of
 from soundit_geo.errors import InputError, StudyError
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ def export_cube(
         return _CUBES[kind](cube if scenarios is None else cube.sel(scenario=names), path)
     check_text(cube)
     table = to_wide_geodataframe(cube, names, elements=elements).reset_index()
-    with draft_of(path) as draft:
+    with draft_of(path, StudyError) as draft:
         try:
             _TABLES[kind](table, draft)
         except (RuntimeError, ValueError) as error:  # of GDAL, Arrow and JSON

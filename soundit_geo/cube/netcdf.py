@@ -6,10 +6,10 @@ from numbers import Real
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from soundit_geo.cube.drafts import draft_of
 from soundit_geo.cube.layout import flatten
 from soundit_geo.cube.schema import validate
-from soundit_geo.errors import CubeError
+from soundit_geo.drafts import draft_of
+from soundit_geo.errors import CubeError, StudyError
 
 if TYPE_CHECKING:
     import os
@@ -54,7 +54,7 @@ def save_netcdf(cube: xr.Dataset, path: str | os.PathLike[str]) -> Path:
             encoding[str(name)] = {"zlib": True, "complevel": 1, "shuffle": True}
         elif variable.dtype.kind == "f":
             encoding[str(name)] = {"_FillValue": None}  # coordinates have no missing values
-    with draft_of(path) as draft:
+    with draft_of(path, StudyError) as draft:
         flat.to_netcdf(draft, mode="w", format="NETCDF4", encoding=encoding)
     return path
 

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from soundit_geo.cube.drafts import draft_of
 from soundit_geo.cube.layout import flatten, restore
 from soundit_geo.cube.netcdf import read_netcdf
 from soundit_geo.cube.schema import CELL, VARIABLES, validate
+from soundit_geo.drafts import draft_of
 from soundit_geo.errors import CubeError, MissingFileError, StudyError
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ def save_cube(cube: xr.Dataset, path: str | os.PathLike[str], *, sites_per_chunk
             encoding[str(name)]["chunks"] = tuple(max(1, size) for size in sizes)
         if variable.dtype.kind == "f":
             encoding[str(name)]["_FillValue"] = np.float32("nan") if variable.dtype.itemsize == 4 else np.nan
-    with draft_of(path) as draft:
+    with draft_of(path, StudyError) as draft:
         flat.to_zarr(draft, mode="w", zarr_format=3, consolidated=False, encoding=encoding)
     return path
 

@@ -13,15 +13,13 @@ from soundit_geo.cube.layout import plain
 from soundit_geo.cube.schema import CRS, DONE, FAILED, PSS, VARIABLES, check_scenario, direction
 from soundit_geo.cube.tables import check_elements
 from soundit_geo.errors import ScenarioError
+from soundit_geo.origin import NAMED
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     import geopandas as gpd
     import xarray as xr
-
-ORIGIN: Final = ("model", "judges", "perception_scale", "evidence")
-"""Attributes of a cube that every row carries, so that no score is without its judge and scale."""
 
 _TAKEN: Final = ("site", "longitude", "latitude", "geometry", "geom", "fid", "id")
 _LONGEST_BASE: Final = len("share_television_receiver_sd_")
@@ -172,7 +170,7 @@ def _columns_of_sites(cube: xr.Dataset) -> Iterator[_Column]:
         units = variable.attrs.get("units", "1")
         told = str(variable.attrs.get("long_name", name))
         yield _Column(name, told if units == "1" else f"{told}, {units}", variable.to_numpy())
-    for name in ORIGIN:
+    for name in NAMED:  # no score is without its judge and scale
         if name in cube.attrs:
             text = np.full(cube.sizes["site"], str(cube.attrs[name]), dtype=object)
             yield _Column(name, f"{name.replace('_', ' ')} of the whole cube", text)

@@ -5,6 +5,7 @@ imagebind.py       `ImageBindModel`: one class, sizes ``huge`` (published layout
 layers.py          what the model is made of, under the published names
 clip.py            `CLIPEncoder`: pictures by CLIP ViT-B/32, sounds by Wav2CLIP
 wav2clip.py        `Wav2CLIP`: the sounds' half, in the published layout
+loading.py         `load_encoder`: the one that a name stands for
 checkpoint.py      the published weights: read per modality, from one file or several
 preprocessing.py   what the model is fed: filter banks of clips, pixels of pictures
 tokenizer.py       what the model is fed: CLIP's byte-pair tokens of scene prompts
@@ -21,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from soundit_geo.encoders.clip import CLIPEncoder
     from soundit_geo.encoders.imagebind import ImageBindModel, SoundscapeEmbeds
+    from soundit_geo.encoders.loading import load_encoder
     from soundit_geo.encoders.preprocessing import (
         clip_spans,
         fbanks_of,
@@ -40,6 +42,7 @@ __all__ = [
     "fbanks_of",
     "fbanks_of_channels",
     "fbanks_of_file",
+    "load_encoder",
     "pixels_of",
     "tokenize",
 ]
@@ -53,6 +56,7 @@ _HOMES = {
     "fbanks_of": "preprocessing",
     "fbanks_of_channels": "preprocessing",
     "fbanks_of_file": "preprocessing",
+    "load_encoder": "loading",
     "pixels_of": "preprocessing",
     "tokenize": "tokenizer",
 }

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from soundit_geo.drafts import draft_of
 from soundit_geo.errors import InputError
 from soundit_geo.pss.fidelity import MEASURES
-from soundit_geo.pss.files import draft_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

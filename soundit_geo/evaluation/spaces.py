@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, Protocol, Self
 
 import numpy as np
 
-from soundit_geo.errors import InputError, MissingFileError, WeightsError
-from soundit_geo.weights import is_stand_in, presets
+from soundit_geo.errors import InputError, MissingFileError
+from soundit_geo.weights import is_stand_in
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,9 +19,6 @@ if TYPE_CHECKING:
 
     from soundit_geo.encoders import CLIPEncoder, SoundscapeEmbeds
     from soundit_geo.pss.pictures import Picture
-
-IMAGEBIND = "imagebind-huge"
-"""Name of the published encoder in the registry."""
 
 CLIP = "clip-wav2clip"
 """Name of the space of CLIP ViT-B/32 for pictures and Wav2CLIP for sounds."""
@@ -249,9 +246,8 @@ def load_space(name_or_path: str | Path, device: Any = None, *, sounds: bool = T
     Parameters
     ----------
     name_or_path : str or pathlib.Path
-        ``"synthetic-city"`` (the embedded stand-in); ``"imagebind-huge"`` or ``"clip-wav2clip"``, from the cache; the
-        file of ImageBind's published weights; a folder of a saved `ImageBindModel`, or of a pipeline with one under
-        ``encoder``; or a folder of embeddings, see `Embeddings.read`.
+        What `soundit_geo.encoders.load_encoder` takes, such as ``"synthetic-city"`` (the embedded stand-in) or
+        ``"imagebind-huge"``; ``"clip-wav2clip"``, from the cache; or a folder of embeddings, see `Embeddings.read`.
     device : str or torch.device, optional
         Where the model computes; the CPU where it is not given.
     sounds : bool
@@ -267,37 +263,25 @@ def load_space(name_or_path: str | Path, device: Any = None, *, sounds: bool = T
     InputError
         If embeddings are unusable.
     MissingFileError
-        If published weights are not in the cache; the message has the command that brings them.
+        If it is none of these, or published weights are not in the cache; the message has the command that brings
+        them.
     WeightsError
-        If it is none of these, or the weights are damaged.
+        If the weights are damaged, or of other modalities.
     """
-    from soundit_geo.encoders import ImageBindModel
-    from soundit_geo.registry import cached
+    from soundit_geo.encoders import load_encoder
 
     name, path = str(name_or_path), Path(name_or_path)
     if name == CLIP:
         return Space(_clip(sounds=sounds).to(device or "cpu"), CLIP)
-    if name in presets():
-        path = presets()[name]
-    elif name == IMAGEBIND:
-        path = Path(cached(IMAGEBIND))
     if (path / "generated.npy").is_file():
         return Embeddings.read(path)
-    if path.is_file():
-        model = ImageBindModel.from_checkpoint(path, ["audio", "vision"] if sounds else ["vision"])
-    elif path.is_dir():
-        folder = path / "encoder" if (path / "encoder").is_dir() else path
-        try:
-            model = ImageBindModel.from_pretrained(folder, use_safetensors=True, local_files_only=True)
-        except Exception as error:  # whatever a damaged folder makes the libraries raise
-            raise WeightsError(f"The encoder in {folder} cannot be loaded ({error}).") from error
-    else:
-        raise WeightsError(
-            f"There is no space {name!r}. Known: {', '.join([*presets(), IMAGEBIND, CLIP])}; or give the path of an "
-            "ImageBind model, or of a folder of embeddings (generated.npy, real.npy, sounds.npy)."
-        )
-    named = name if name in presets() or name == IMAGEBIND else path.resolve().name
-    return Space(model.float().eval().to(device or "cpu"), named, stand_in=is_stand_in(name_or_path))
+    try:
+        model = load_encoder(name_or_path, ["audio", "vision"] if sounds else ["vision"], device)
+    except MissingFileError as error:
+        raise MissingFileError(
+            f"{error} A space can also be {CLIP}, or a folder of embeddings (generated.npy, real.npy, sounds.npy)."
+        ) from error
+    return Space(model, path.resolve().name if path.exists() else name, stand_in=is_stand_in(name_or_path))
 
 
 def _clip(*, sounds: bool) -> CLIPEncoder:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import re
 from typing import TYPE_CHECKING, Any
+
+from soundit_geo.origin import judge_names
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -30,7 +31,7 @@ def provenance(cube: xr.Dataset) -> dict[str, Any]:
         evidence = re.sub(
             r"^stand-in(?!\s+(?:model|judges))", "stand-in model", evidence, flags=re.IGNORECASE
         )
-    model, judges = str(attrs.get("model", "")), _judges(attrs.get("judges"))
+    model, judges = str(attrs.get("model", "")), judge_names(attrs.get("judges"))
     if model and model == judges:
         facts = [f"model and judges {model}"]
     else:
@@ -43,16 +44,3 @@ def provenance(cube: xr.Dataset) -> dict[str, Any]:
     seed, created = ("" if attrs.get(key) is None else str(attrs[key]) for key in ("seed", "created"))
     origin = {"model": model, "judges": judges, "evidence": evidence, "seed": seed, "created": created}
     return {"stand_in": stand_in, "evidence": evidence, "facts": facts, "origin": origin}
-
-
-def _judges(text: object) -> str:
-    """Read the judges' names, each once, from the cube's JSON."""
-    if not text:
-        return ""
-    try:
-        names = json.loads(str(text))
-    except ValueError:
-        return str(text)
-    if isinstance(names, dict):
-        names = list(names.values())
-    return ", ".join(dict.fromkeys(map(str, names))) if isinstance(names, list) else str(names)

@@ -14,8 +14,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from soundit_geo import intervals
+from soundit_geo.drafts import draft_of
 from soundit_geo.errors import InputError
-from soundit_geo.pss.files import draft_of
 from soundit_geo.pss.pairs import Pairs, pair_up
 from soundit_geo.pss.similarity import METRICS, element_similarity, perception_distance, scene_overlap
 

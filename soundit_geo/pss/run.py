@@ -20,8 +20,8 @@ import pandas as pd
 import torch
 from tqdm import tqdm
 
+from soundit_geo.drafts import draft_of
 from soundit_geo.errors import InputError, OutsideWorldWarning, PictureError, SounditError
-from soundit_geo.pss.files import draft_of
 from soundit_geo.pss.judges import Judges, Scores
 from soundit_geo.pss.pictures import open_picture
 from soundit_geo.pss.place_similarity import PSSResult, compare, floor, interval_of_mean, rows_of

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from soundit_geo.cube.drafts import draft_of
-from soundit_geo.errors import InputError
+from soundit_geo.drafts import draft_of
+from soundit_geo.errors import InputError, StudyError
 from soundit_geo.spatial.surfaces import crs_of
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ def write_raster(surface: xr.Dataset, path: str | os.PathLike[str], *, cloud_opt
         "transform": from_origin(x[0] - width / 2, y[0] + height / 2, width, height),
         "nodata": np.nan,
     }
-    with draft_of(path) as draft, MemoryFile() as memory:
+    with draft_of(path, StudyError) as draft, MemoryFile() as memory:
         with memory.open(**profile) as raster:
             for band, name in enumerate(BANDS, 1):
                 raster.write(surface[name].transpose("y", "x").to_numpy().astype("float32"), band)

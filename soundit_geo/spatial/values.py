@@ -10,15 +10,13 @@ import numpy as np
 from soundit_geo.classes import ADE20K, PERCEPTIONS
 from soundit_geo.cube import CRS, check_scenario, done, site_columns
 from soundit_geo.errors import CRSError, CubeError, InputError, ScenarioError, SitesError
+from soundit_geo.origin import ORIGIN
 from soundit_geo.pss.indicators import INDICATORS
 from soundit_geo.recordings import to_lonlat
 
 if TYPE_CHECKING:
     import geopandas as gpd
     import xarray as xr
-
-ORIGIN: Final = ("model", "judges", "perception_scale", "evidence", "seed", "created", "created_by")
-"""Attributes of a cube that whatever is made of its numbers carries on."""
 
 SAME_PLACE: Final = 0.01
 """Sites that round to the same multiple of this, in metres, are one place."""
@@ -51,7 +49,7 @@ def site_values(
     geopandas.GeoDataFrame
         The index of the source; ``geometry`` in EPSG:4326 and ``value``, the mean over the draws that are done,
         NaN where there is none. ``attrs["label"]`` says in words what the value is, ``attrs["units"]`` its units; of a
-        cube also its `ORIGIN`.
+        cube also its `soundit_geo.origin.ORIGIN`.
 
     Raises
     ------

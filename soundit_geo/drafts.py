@@ -8,21 +8,25 @@ from contextlib import contextmanager
 from errno import EISDIR
 from typing import TYPE_CHECKING
 
-from soundit_geo.errors import StudyError
+from soundit_geo.errors import InputError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from soundit_geo.errors import SounditError
+
 
 @contextmanager
-def draft_of(path: Path) -> Iterator[Path]:
+def draft_of(path: Path, error: type[SounditError] = InputError) -> Iterator[Path]:
     """Write a draft that takes its place in one rename when the block ends well.
 
     Parameters
     ----------
     path : pathlib.Path
-        The file or folder that shall be; one of the same sort that is there is replaced.
+        The file or folder that shall be; one of the same sort that is there is replaced. Its folder is made.
+    error : type of SounditError, optional
+        Raised where it cannot be written.
 
     Yields
     ------
@@ -31,8 +35,8 @@ def draft_of(path: Path) -> Iterator[Path]:
 
     Raises
     ------
-    StudyError
-        If it cannot be written.
+    SounditError
+        Of that type, if it cannot be written.
     """
     draft = path.with_name(f".{uuid.uuid4().hex[:8]}-{path.name}")
     old = draft.with_name(f"{draft.name}.old")
@@ -45,12 +49,10 @@ def draft_of(path: Path) -> Iterator[Path]:
             path.replace(old)
         draft.replace(path)
         shutil.rmtree(old, ignore_errors=True)
-    except OSError as error:
+    except OSError as cause:
         if old.exists():
             old.replace(path)
-        raise StudyError(
-            f"{path} cannot be written: {error}. Choose a place that you may write to."
-        ) from error
+        raise error(f"{path} cannot be written: {cause}. Choose a place that you may write to.") from cause
     finally:
         if draft.is_dir():
             shutil.rmtree(draft, ignore_errors=True)

@@ -1,16 +1,19 @@
-"""Where numbers come from, as every command that prints or writes some says it."""
+"""Where numbers come from: what of a cube's attributes its tables, files, maps and printed lines carry on."""
 
 from __future__ import annotations
 
 import json
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-NAMED = ("model", "judges", "perception_scale", "evidence")
+NAMED: Final = ("model", "judges", "perception_scale", "evidence")
 """Attributes of a cube without which its numbers say nothing."""
+
+ORIGIN: Final = (*NAMED, "seed", "created", "created_by")
+"""Attributes of a cube that whatever is made of its numbers carries on."""
 
 
 def origin_of(attrs: Mapping[Any, Any]) -> dict[str, Any]:
@@ -32,6 +35,27 @@ def origin_of(attrs: Mapping[Any, Any]) -> dict[str, Any]:
     return found
 
 
+def judge_names(judges: object) -> str:
+    """Name judges.
+
+    Parameters
+    ----------
+    judges : str, mapping or list
+        Names by level, as JSON, as a cube keeps them, or read from it; or one plain name.
+
+    Returns
+    -------
+    str
+        Each name once, with commas between them; empty for none.
+    """
+    if isinstance(judges, str):
+        with suppress(ValueError):  # a plain name
+            judges = json.loads(judges)
+    names = list(judges.values()) if isinstance(judges, dict) else judges
+    names = names if isinstance(names, list) else [names] if names else []
+    return ", ".join(dict.fromkeys(map(str, names)))
+
+
 def in_words(attrs: Mapping[Any, Any]) -> str:
     """Say in one line where numbers come from.
 
@@ -47,10 +71,8 @@ def in_words(attrs: Mapping[Any, Any]) -> str:
         nothing is known.
     """
     known = origin_of(attrs)
-    judges = known.get("judges")
-    if isinstance(judges, dict):
-        judges = ", ".join(dict.fromkeys(map(str, judges.values())))
-    who = [f"{role} {name}" for role, name in (("model", known.get("model")), ("judges", judges)) if name]
+    named = ("model", known.get("model")), ("judges", judge_names(known.get("judges")))
+    who = [f"{role} {name}" for role, name in named if name]
     scale = known.get("perception_scale")
     parts = [", ".join(who), f"perception {scale}" if scale else "", str(known.get("evidence", ""))]
     return "; ".join(part for part in parts if part)
