@@ -19,6 +19,7 @@ from soundit_geo.errors import MissingFileError, WeightsError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
+    from os import PathLike
 
     from torch import Tensor
 
@@ -29,6 +30,7 @@ STAND_IN_WORLD = "synthetic city"
 """What weights say that they were trained on, if they are a stand-in: the procedural city."""
 
 _CARD = "**stand-in**"  # what the card of such weights, README.md, calls them
+_HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 _FEW = 3  # keys that an error names
 _PREFIXES = ("module.", "_orig_mod.", "module.")  # distributed training and torch.compile, in either order
 
@@ -71,6 +73,24 @@ def preset_path(name: str) -> Path:
     if name not in known:
         raise WeightsError(f"There are no weights named {name!r}. Known: {', '.join(known) or 'none'}.")
     return known[name]
+
+
+def is_hub_id(name: str | PathLike[str]) -> bool:
+    """Whether a name is one of a model on the hub.
+
+    Parameters
+    ----------
+    name : str or path
+        Of something that is not on the disk.
+
+    Returns
+    -------
+    bool
+        True for ``owner/name``, unless there is a folder ``owner`` here: then it is the path of something that is
+        absent from it, and no network should be asked for it.
+    """
+    owner = str(name).partition("/")[0]
+    return _HUB_ID.fullmatch(str(name)) is not None and not Path(owner).is_dir()
 
 
 def weights_folder(name_or_path: str | Path) -> Path:

@@ -39,6 +39,7 @@ from soundit_geo.pss.judges import load_judges
 from soundit_geo.pss.pairs import Pairs
 from soundit_geo.pss.places import PlacesJudge, Squash, wide_resnet18
 from soundit_geo.registry import is_cached
+from soundit_geo.weights import is_hub_id
 
 RUNNER = CliRunner()
 
@@ -500,6 +501,17 @@ def test_a_space_is_opened_from_a_preset_a_pipeline_or_a_saved_model(tmp_path):
     (tmp_path / "saved" / "config.json").write_text("{")
     with pytest.raises(WeightsError, match="cannot be loaded"):
         load_space(tmp_path / "saved")
+
+
+def test_a_mistyped_path_is_no_hub_id(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("socket.socket.connect", lambda *_: pytest.fail("the network was asked"))
+    (tmp_path / "runs").mkdir()
+    for load in (load_space, sg.SounDiTPipeline.from_pretrained):
+        with pytest.raises(MissingFileError, match="runs/absent"):
+            load("runs/absent")
+    assert is_hub_id("owner/name")
+    assert not is_hub_id("runs/name")
 
 
 # -------------------------------------------------------------------------------------------- the command line

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from soundit_geo import registry
 from soundit_geo.encoders.imagebind import ImageBindModel
 from soundit_geo.errors import MissingFileError, WeightsError
-from soundit_geo.weights import presets
+from soundit_geo.weights import is_hub_id, presets
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,7 +20,6 @@ if TYPE_CHECKING:
 IMAGEBIND: Final = "imagebind-huge"
 """Name of the published encoder in the registry."""
 
-_HUB_ID = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*")
 _CHECKPOINTS: Final = (".pth", ".pt", ".ckpt", ".bin", ".safetensors")
 
 
@@ -63,7 +61,7 @@ def load_encoder(
         encoder = ImageBindModel.from_checkpoint(path, modalities)
     elif path.is_dir():
         encoder = ImageBindModel.from_pretrained(path)
-    elif _HUB_ID.fullmatch(name):
+    elif is_hub_id(name):
         encoder = ImageBindModel.from_pretrained(name, subfolder="encoder")
     else:
         raise MissingFileError(

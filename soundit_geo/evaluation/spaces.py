@@ -268,7 +268,7 @@ def load_space(name_or_path: str | Path, device: Any = None, *, sounds: bool = T
     WeightsError
         If the weights are damaged, or of other modalities.
     """
-    from soundit_geo.encoders import load_encoder
+    from soundit_geo.encoders.loading import IMAGEBIND, load_encoder
 
     name, path = str(name_or_path), Path(name_or_path)
     if name == CLIP:
@@ -278,6 +278,8 @@ def load_space(name_or_path: str | Path, device: Any = None, *, sounds: bool = T
     try:
         model = load_encoder(name_or_path, ["audio", "vision"] if sounds else ["vision"], device)
     except MissingFileError as error:
+        if name == IMAGEBIND:  # the error has the command that brings it
+            raise
         raise MissingFileError(
             f"{error} A space can also be {CLIP}, or a folder of embeddings (generated.npy, real.npy, sounds.npy)."
         ) from error

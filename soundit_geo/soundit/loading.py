@@ -19,7 +19,7 @@ from safetensors import SafetensorError, safe_open
 
 from soundit_geo.errors import MissingFileError, WeightsError
 from soundit_geo.strict import StrictModelMixin
-from soundit_geo.weights import preset_path, presets, refuse_disagreement
+from soundit_geo.weights import is_hub_id, preset_path, presets, refuse_disagreement
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
@@ -32,7 +32,6 @@ COMPONENT_HOMES = (
 )
 """Modules from which diffusers may take components; it imports none that a file names and its table does not."""
 
-_HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 _SHARD = r"(-\d{5}-of-\d{5})?\.safetensors"
 
 
@@ -73,7 +72,7 @@ def find_folder(name: str | PathLike[str]) -> Path | None:
         return preset_path(str(name))
     if Path(name).is_dir():
         return Path(name)
-    if _HUB_ID.fullmatch(str(name)):
+    if is_hub_id(name):
         return None
     raise MissingFileError(
         f"Model {str(name)!r} is neither an embedded preset ({', '.join(presets())}), nor a folder, nor a hub id "
