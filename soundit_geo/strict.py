@@ -11,13 +11,14 @@ import inspect
 import re
 import textwrap
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from diffusers.configuration_utils import ConfigMixin
 from diffusers.models.modeling_utils import ModelMixin
 
 from soundit_geo.errors import InputError, SounditError, WeightsError
-from soundit_geo.weights import check_finite, refuse_disagreement
+from soundit_geo.weights import check_finite, is_hub_id, refuse_disagreement
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -112,10 +113,15 @@ class StrictModelMixin(ModelMixin, ConfigMixin):
         InputError
             If a setting is unknown.
         WeightsError
-            If the folder has no such model, or its file is damaged, or its parameters are not exactly those of the
-            model, or are not finite.
+            If there is no such folder, or it has no such model, or its file is damaged, or its parameters are not
+            exactly those of the model, or are not finite.
         """
         name = str(pretrained_model_name_or_path)
+        if not Path(name).is_dir() and not is_hub_id(name):
+            raise WeightsError(
+                f"{cls.__name__} cannot be loaded from {name}: there is no such folder, and it is no hub id "
+                "of the form owner/name."
+            )
         try:
             model, loaded = super().from_pretrained(name, output_loading_info=True, **kwargs)
         except SounditError:

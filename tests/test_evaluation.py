@@ -510,6 +510,8 @@ def test_a_mistyped_path_is_no_hub_id(tmp_path, monkeypatch):
     for load in (load_space, sg.SounDiTPipeline.from_pretrained):
         with pytest.raises(MissingFileError, match="runs/absent"):
             load("runs/absent")
+    with pytest.raises(WeightsError, match="runs/absent: there is no such folder"):
+        ImageBindModel.from_pretrained("runs/absent")
     assert is_hub_id("owner/name")
     assert not is_hub_id("runs/name")
 
