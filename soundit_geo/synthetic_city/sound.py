@@ -28,10 +28,14 @@ SHORTEST_SECONDS = 0.25
 LOWEST_RATE = 4000  # Hz; below it neither voices nor birds survive
 KNEE = 0.7  # where the soft limit begins, of full scale
 SHIFT_DB, MOST_SHIFT_DB = 3.5, 6.0  # how much nearer or farther a source may be: standard deviation, most
+LEVEL_SHIFT = 0.3  # the sources that carry a level vary by this much of it, so that the level can be heard
+LEVEL_SOURCES = ("traffic", "birds", "leaves", "water")
+LEAVES_DB, WATER_DB = 28.0, 30.0  # more of them for ten times the level
 LEAST_LEVEL = 0.05  # below it leaves, insects and water are as quiet as there
 WIND = {"clear": 0.45, "cloudy": 0.6, "overcast": 0.7, "rain": 0.85}
 INAUDIBLE_DB = 36.0  # leaves fainter than this drown in every background
 TOWN = {"street", "residential_neighborhood", "plaza", "park", "harbor", "market/outdoor", "river"}
+LINES = TOWN - {"plaza", "market/outdoor"} | {"field/wild", "construction_site"}  # a railway is not far
 GARDEN = ("sparrow", "blackbird", "tit", "finch")
 WOOD = ("finch", "tit", "warbler", "blackbird", "cuckoo", "warbler")
 
@@ -95,22 +99,22 @@ class SceneSound:
 
 SCENE_SOUNDS: dict[str, SceneSound] = {
     "street": SceneSound(
-        57, (7, 42, 9, 0.2), talkers=4, voice=63, walkers=4, songs=3, species=GARDEN[:2], leaves=52,
+        57, (7, 42, 9, 0.2), talkers=4, voice=63, walkers=4, songs=6, species=GARDEN[:2], leaves=63,
         walls=0.5,
     ),
     "residential_neighborhood": SceneSound(
-        52, (9, 30, 6, 0.05), talkers=3, voice=60, walkers=2, children=1.2, songs=9, leaves=56, walls=0.3,
+        52, (9, 30, 6, 0.05), talkers=3, voice=60, walkers=2, children=1.2, songs=10, leaves=60, walls=0.3,
     ),
     "highway": SceneSound(
         55, (22, 112, 34, 0.25), songs=1, leaves=50, wind=55,
     ),
     "plaza": SceneSound(
         54, (35, 40, 12, 0.1), talkers=8, voice=66, walkers=6, children=0.5, songs=4,
-        species=("sparrow", "blackbird"), leaves=53, water="fountain", water_level=64, walls=0.6,
+        species=("sparrow", "blackbird"), leaves=60, water="fountain", water_level=64, walls=0.6,
     ),
     "park": SceneSound(
-        50, (45, 45, 14, 0.1), talkers=4, voice=62, walkers=4, ground="gravel", children=0.9, songs=8,
-        leaves=58, water="stream", water_level=57,
+        50, (45, 45, 14, 0.1), talkers=4, voice=62, walkers=4, ground="gravel", children=0.9, songs=10,
+        leaves=63, water="stream", water_level=61,
     ),
     "forest_path": SceneSound(
         46, (300, 60, 4, 0.1), talkers=3, voice=58, walkers=4, ground="gravel", songs=10, species=WOOD,
@@ -125,8 +129,8 @@ SCENE_SOUNDS: dict[str, SceneSound] = {
         water_level=63, walls=0.2,
     ),
     "river": SceneSound(
-        50, (45, 45, 14, 0.1), talkers=3, voice=60, walkers=2, ground="gravel", children=0.4, songs=6,
-        leaves=56, species=("warbler", "blackbird", "finch", "sparrow"), water="stream", water_level=68,
+        50, (45, 45, 14, 0.1), talkers=3, voice=60, walkers=2, ground="gravel", children=0.4, songs=9,
+        leaves=64, species=("warbler", "blackbird", "finch", "sparrow"), water="stream", water_level=68,
     ),
     "field/wild": SceneSound(
         46, (200, 70, 4, 0.2), talkers=2, voice=57, walkers=1, ground="gravel", songs=5,
@@ -195,8 +199,9 @@ def source_layers(place: Place, seconds: float = 10.0, rate: int = 16000) -> dic
     n = round(seconds * rate)
     streams = place.rng("sound").spawn(len(_STREAMS))
     takes = {name: Take(stream, n, rate) for name, stream in zip(_STREAMS, streams, strict=True)}
-    chances = takes["chances"].rng.uniform(size=24)
+    chances = takes["chances"].rng.uniform(size=26)
     shifts = np.clip(takes["shifts"].rng.normal(0.0, SHIFT_DB, len(_STREAMS)), -MOST_SHIFT_DB, MOST_SHIFT_DB)
+    shifts[[_STREAMS.index(name) for name in LEVEL_SOURCES]] *= LEVEL_SHIFT
     desk = _Desk(place, SCENE_SOUNDS[place.scene], takes, {})
     desk.add("hum", sources.hum, desk.scene.hum + 4.0 * chances[0])
     _add_traffic(desk, chances[1:3])
@@ -211,7 +216,7 @@ def source_layers(place: Place, seconds: float = 10.0, rate: int = 16000) -> dic
         full_hour = abs(place.hour - round(place.hour)) < 0.1  # the bell strikes the hour
         if chances[14] < _BELLS[place.scene] + 0.3 * full_hour:
             desk.add("bell", sources.church_bell, 54.0 + 8.0 * chances[15])
-    _add_neighbours(desk, chances[16:24])
+    _add_neighbours(desk, chances[16:26])
     for name, shift in zip(
         _STREAMS, shifts, strict=True
     ):  # every source is nearer or farther than its middle
@@ -224,6 +229,7 @@ _STREAMS = (
     "chances", "shifts", "hum", "traffic", "horn", "siren", "bus", "voices", "children", "footsteps", "calls",
     "clatter", "birds", "woodpecker", "gulls", "insects", "leaves", "wind", "water", "rain", "jackhammer",
     "beeper", "clangs", "grinder", "diesel", "rigging", "boat_horn", "bell", "far_road",
+    "train",
 )  # fmt: skip
 _BELLS = {"plaza": 0.18, "street": 0.03, "residential_neighborhood": 0.04}
 Chances = NDArray[np.float64]
@@ -285,7 +291,7 @@ def _add_people(desk: _Desk, chances: Chances) -> None:
 
 def _gale(desk: _Desk, chances: Chances) -> float:
     """Strength of the wind: 0.3 a breeze, 1 strong."""
-    return float(WIND[desk.place.weather] + 0.3 * (chances[0] - 0.5))
+    return float(WIND[desk.place.weather] + 0.2 * (chances[0] - 0.5))
 
 
 def _add_plants_and_animals(desk: _Desk, chances: Chances) -> None:
@@ -300,7 +306,7 @@ def _add_plants_and_animals(desk: _Desk, chances: Chances) -> None:
     songs = scene.songs * place.greenery * min(day + dawn + dusk, 1.2) * (0.4 if desk.wet else 1.0)
     if songs > 0:
         desk.add("birds", sources.birds, 63.0, songs, scene.species)
-    leaves = scene.leaves + 14.0 * (_gale(desk, chances) - 0.7) + 16.0 * green_db
+    leaves = scene.leaves + 8.0 * (_gale(desk, chances) - 0.7) + LEAVES_DB * green_db
     if leaves > INAUDIBLE_DB:
         desk.add("leaves", sources.leaves, leaves, 0.4 + 0.5 * chances[0])
     if scene.insects and not desk.wet and place.hour > 9 and chances[2] < 0.75:
@@ -318,7 +324,7 @@ def _add_water_and_weather(desk: _Desk, chances: Chances) -> None:
         awake = 1.0 if 5.0 <= place.hour <= 21.0 else 0.2
         desk.add("gulls", sources.gulls, 68.0, scene.gulls * chances[3] * (0.5 if desk.wet else 1.0) * awake)
     if scene.water and place.water > 0:
-        level = scene.water_level + 16.0 * math.log10(max(place.water, LEAST_LEVEL))
+        level = scene.water_level + WATER_DB * math.log10(max(place.water, LEAST_LEVEL))
         if scene.water == "surf":
             desk.add("water", sources.surf, level + 4.0 * (gale - 0.6))
         elif scene.water == "lapping":
@@ -365,10 +371,12 @@ def _add_neighbours(desk: _Desk, chances: Chances) -> None:
         desk.add("beeper", sources.reversing_beeper, 48.0 + 12.0 * chances[3])
     elif chances[2] > 0.93 and "bell" not in layers:
         desk.add("bell", sources.church_bell, 44.0 + 12.0 * chances[3])
-    if chances[4] < 0.35:  # a main road beyond the houses or the trees, whatever the traffic here
+    if chances[4] < 0.25:  # a main road beyond the houses or the trees, whatever the traffic here
         desk.add("far_road", sources.traffic, 12.0, 60.0, 120.0 + 400.0 * chances[5])
     if town and chances[6] < 0.2 and "diesel" not in layers and "bus" not in layers:
         desk.add("diesel", sources.idling_engine, 48.0 + 16.0 * chances[7])  # a delivery van
+    if desk.place.scene in LINES and chances[8] < 0.12:
+        desk.add("train", sources.train, 56.0 + 10.0 * chances[9])
 
 
 def echo(mix: Wave, place: Place, rate: int) -> Wave:

@@ -99,7 +99,7 @@ def traffic(take: Take, flow: float, kmh: float, metres: float, heavy: float = 0
             continue
         t = (np.arange(first, last + 2 * COARSE, COARSE) / take.rate) - passing
         distance = np.hypot(side, speed * t)
-        loud = level + HEAVY_DB * (u_heavy < heavy) + 6.0 * (u_loud - 0.5)
+        loud = level + HEAVY_DB * (u_heavy < heavy) + 3.0 * (u_loud - 0.5)
         envelope = weight * pascal(loud) * CAR_METRES / distance
         envelope *= np.cos(np.clip(t / reach, -1, 1) * (0.5 * np.pi)) ** 2
         emitted = (
@@ -113,8 +113,9 @@ def traffic(take: Take, flow: float, kmh: float, metres: float, heavy: float = 0
         here += heard * (loop[at + 1] - here)
         here *= between(envelope, last - first)
         wave[first:last] += here
-    # The rest of the road is a line source: 10 dB for ten times the vehicles, 3 dB less per doubled distance.
-    rest = level + 10.0 * np.log10(max(flow, 1e-3) / 8.0) - 10.0 * np.log10((metres + 8.0) / CAR_METRES) - 5.0
+    # The rest of the road is a line source: 3 dB less per doubled distance. Ten times the vehicles would give
+    # 10 dB at the same speed; 15 dB here, for dense traffic also brakes and starts more.
+    rest = level + 15.0 * np.log10(max(flow, 1e-3) / 8.0) - 10.0 * np.log10((metres + 8.0) / CAR_METRES) - 5.0
     absorbed = 900.0 + 6.0 * kmh - min(8.0 * metres, 700.0)  # air and houses swallow the high part
     roar = noise(take, band(70.0, absorbed, 1.2)) * drift(take, 1.3, 0.75, 1.1)
     return wave + np.float32(pascal(rest)) * roar
@@ -144,6 +145,39 @@ def idling_engine(take: Take, level: float, hertz: float = 28.0) -> Wave:
     return np.asarray(
         np.float32(2.0 * pascal(level)) * beat * rumble * drift(take, 2.0, 0.8, 1.1), np.float32
     )
+
+
+def train(take: Take, level: float, kmh: float = 70.0) -> Wave:
+    """Hear a train pass on a line some way off: rolling noise that swells and fades, and wheels over rail joints.
+
+    Parameters
+    ----------
+    take : Take
+        Random numbers and length.
+    level : float
+        dB at the nearest moment.
+    kmh : float, optional
+        Speed in km/h.
+
+    Returns
+    -------
+    numpy.ndarray
+        (n,) pascal.
+    """
+    rng = take.rng
+    speed = kmh / 3.6 * rng.uniform(0.8, 1.2)
+    middle, half = rng.uniform(0.2, 0.8) * take.seconds, rng.uniform(60.0, 140.0) / speed  # half of its length
+    grid = np.arange(0.0, take.seconds + 0.1, 0.05)
+    beyond = np.maximum(np.abs(grid - middle) - half, 0.0) * speed / 80.0  # the line lies some 80 m away
+    swell = 1.0 / (1.0 + beyond * beyond)
+    wave = noise(take, band(120, 1500, 1.2)) * curve(take, grid, swell)
+    knock = ring(take.rate, 0.12, ((310.0, 1.0, 0.02), (720.0, 0.6, 0.015)))
+    bogie = 18.0 / speed  # seconds from one bogie to the next over a joint
+    for at in np.arange(max(middle - half - 1.0, 0.0), min(middle + half + 1.0, take.seconds), bogie):
+        loud = float(np.interp(at, grid, swell))
+        for pair in (0.0, 2.4 / speed):
+            place_at(wave, knock, int((at + pair) * take.rate), 2.0 * loud)
+    return np.asarray(np.float32(pascal(level)) * wave, np.float32)
 
 
 def horn(take: Take, level: float) -> Wave:
@@ -586,7 +620,7 @@ BIRDS: dict[str, Callable[[np.random.Generator], list[Note]]] = {
 
 
 def birds(take: Take, level: float, songs: float, species: tuple[str, ...]) -> Wave:
-    """Hear bird song: each song a series of frequency sweeps from birds 4 to 32 m away.
+    """Hear bird song: each song a series of frequency sweeps from birds 4 to 16 m away.
 
     Parameters
     ----------
@@ -610,7 +644,7 @@ def birds(take: Take, level: float, songs: float, species: tuple[str, ...]) -> W
         if weight == 0:
             break
         notes = BIRDS[species[int(child.integers(len(species)))]](child)
-        start, metres = child.uniform(-0.5, take.seconds - 0.5), 4.0 * 8.0 ** child.uniform()
+        start, metres = child.uniform(-0.5, take.seconds - 0.5), 4.0 * 4.0 ** child.uniform()
         gain = 1.4 * weight * pascal(level) * 5.0 / metres
         for at, length, pitches in notes:
             first = int((start + at) * take.rate)
@@ -775,7 +809,7 @@ def surf(take: Take, level: float) -> Wave:
     breaks = breaks + rng.uniform(-0.8, 0.8, len(breaks))
     grid = np.arange(0, take.seconds + 0.1, 0.05)
     since = grid[:, None] - breaks
-    size = rng.uniform(0.6, 1.0, len(breaks))
+    size = rng.uniform(0.8, 1.0, len(breaks))
     roar = (size * np.where(since < 0, np.exp(since / 1.0), np.exp(-since / 1.3))).sum(1)
     wash = (size * np.where(since < 0.3, np.exp((since - 0.3) / 0.35), np.exp(-(since - 0.3) / 2.4))).sum(1)
     low = noise(take, band(90, 700, 1.2)) * curve(take, grid, roar + 0.25)
