@@ -173,11 +173,14 @@ def preset(
     work: Annotated[Path, typer.Option(help="Data and checkpoints; large.")] = Path("work/preset"),
     out: Annotated[Path, typer.Option(help="The finished preset.")] = Path("work/preset/synthetic-city"),
     stage: Annotated[list[str] | None, typer.Option(help="Only these stages; may be repeated.")] = None,
+    start: Annotated[
+        Path | None, typer.Option("--from", help="A finished preset whose weights the stages begin with.")
+    ] = None,
 ) -> None:
     """Train an embedded preset, stage by stage. Run again to go on after a stop."""
     from soundit_geo.lab.preset import train_preset
 
-    train_preset(name, work, out, stage)
+    train_preset(name, work, out, stage, start)
 
 
 def _encoders(model: str, vae: str | None, encoder: str | None) -> tuple[Any, Any]:

@@ -6,28 +6,34 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 from PIL import Image
-from tqdm import tqdm
 
 from soundit_geo.lab import city_data
+from soundit_geo.lab.card import card
+from soundit_geo.lab.dose import dose_and_response
+from soundit_geo.lab.drawing import Draughtsman
+from soundit_geo.lab.reckoning import mean_and_interval
 from soundit_geo.pss.judges import load_judges
 from soundit_geo.pss.place_similarity import floor
 from soundit_geo.pss.similarity import element_similarity, perception_distance, scene_overlap
-from soundit_geo.soundit.pipeline import SounDiTPipeline
 from soundit_geo.synthetic_city.place import SCENES
 from soundit_geo.synthetic_city.words import NAMES
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from numpy.typing import NDArray
+
     from soundit_geo.pss.judges import Scores
 
 STEPS = 20
-BATCH = 24
+PLACES = 1008  # 84 of each scene
+DOSES = 12  # places of each scene whose levels are turned
 
 
-def evaluate(preset: Path, test: Path, sheet: Path, per_scene: int = 10) -> dict[str, Any]:
+def evaluate(
+    preset: Path, test: Path, sheet: Path, places: int = PLACES, doses: int = DOSES, history: str = ""
+) -> dict[str, Any]:
     """Measure a preset on the test city and write its card.
 
     Parameters
@@ -38,96 +44,86 @@ def evaluate(preset: Path, test: Path, sheet: Path, per_scene: int = 10) -> dict
         Data folder of the test city, see `city_data`.
     sheet : pathlib.Path
         Receives the contact sheet: per scene two real pictures, then six drawn ones.
-    per_scene : int, optional
-        Test places per scene.
+    places : int, optional
+        Test places, a multiple of 12.
+    doses : int, optional
+        Places of each scene whose levels are turned, see `soundit_geo.lab.dose`.
+    history : str, optional
+        How the weights came to be, for the card.
 
     Returns
     -------
     dict
-        The figures, as in ``figures.json``.
+        The figures, as in ``figures.json``; each mean with the ends of its 95 % interval.
     """
-    count = per_scene * len(SCENES)
-    places = city_data.load_places(test)[:count]
-    rows = np.arange(count) * city_data.VARIANTS
+    states = city_data.load_places(test)[:places]
+    rows = np.arange(places) * city_data.VARIANTS
     pictures = np.load(test / "pictures.npy", mmap_mode="r")
-    real, second = pictures[rows], pictures[rows + 1]
-    pipe = SounDiTPipeline.from_pretrained(preset)
-    pipe.set_progress_bar_config(disable=True)
-    judges = load_judges(preset)
-    fbanks = torch.from_numpy(np.load(test / "fbanks.npy", mmap_mode="r")[:count].astype(np.float32))
-    with torch.inference_mode():
-        parts = [pipe.encoder.encode_fbanks(part) for part in fbanks.split(32)]
-    tokens = torch.cat([part.tokens for part in parts])
-    summary = torch.cat([part.summary for part in parts])
-    said = [f"a {NAMES[place.scene][0]}" for place in places]
-    shift = np.roll(np.arange(count), 5)  # the scenes come in turn: another one for every place
-    swapped = [said[row] for row in shift]
+    real, second = list(pictures[rows]), list(pictures[rows + 1])
+    hand, judges = Draughtsman(preset, STEPS), load_judges(preset)
+    fbanks = np.load(test / "fbanks.npy", mmap_mode="r")[:places]
+    sounds = hand.hear(fbanks)
+    said = [f"a {NAMES[place.scene][0]}" for place in states]
+    shift = np.roll(np.arange(places), 5)  # the scenes come in turn: another one for every place
 
-    def draw(prompts: list[str] | None, name: str) -> list[np.ndarray]:
-        images: list[np.ndarray] = []
-        for start in tqdm(range(0, count, BATCH), desc=name):
-            part = slice(start, min(start + BATCH, count))
-            noise = torch.randn(
-                part.stop - start, *_latent(pipe), generator=torch.Generator().manual_seed(start)
-            )
-            embeds = type(parts[0])(tokens=tokens[part], summary=summary[part])
-            drawn: Any = pipe(
-                soundscape_embeds=embeds,
-                scenes=None if prompts is None else prompts[part],
-                latents=noise,
-                num_inference_steps=STEPS,
-            )
-            images += [np.asarray(image) for image in drawn.images]
-        return images
-
-    truth = judges.score(list(real))
-    both, alone, other = (
-        draw(said, "sound and prompt"),
-        draw(None, "sound alone"),
-        draw(swapped, "swapped prompt"),
-    )
+    truth = judges.score(real)
+    both = hand.draw(sounds, said, "sound and prompt")
+    alone = hand.draw(sounds, None, "sound alone")
+    other = hand.draw(sounds, [said[row] for row in shift], "swapped prompt")
+    again = hand.reconstruct(real)
     scores = {
         "sound_and_prompt": judges.score(both),
         "sound_alone": judges.score(alone),
-        "ceiling_second_picture": judges.score(list(second)),
+        "reconstruction": judges.score(again),
+        "ceiling_second_picture": judges.score(second),
     }
-    wanted = truth.scene_class[shift, 0]
+    swapped = judges.score(other).scene_class[:, 0] == truth.scene_class[shift, 0]
     figures: dict[str, Any] = {
-        "places": count,
+        "places": places,
         "steps": STEPS,
         "guidance": 4.0,
         **{name: _compare(truth, score) for name, score in scores.items()},
-        "floor_other_place": {name: round(value, 4) for name, value in floor(truth, truth).items()},
-        "prompt_swap_scene_is_the_prompted": float((judges.score(other).scene_class[:, 0] == wanted).mean()),
-        "outside_world_share": float(scores["sound_and_prompt"].outside.mean()),
+        "floor_other_place": {
+            name: [round(value, 4)] for name, value in floor(truth, scores["sound_and_prompt"]).items()
+        },
+    }
+    drawn, ceiling = (
+        figures[name]["pss_element"][0] for name in ("sound_and_prompt", "ceiling_second_picture")
+    )
+    figures |= {
+        "element_fraction_of_ceiling": round(drawn / ceiling, 4),
+        "prompt_swap_scene_is_the_prompted": mean_and_interval(swapped),
+        "outside_world_share": mean_and_interval(scores["sound_and_prompt"].outside),
+        "outside_world_share_of_real_pictures": mean_and_interval(truth.outside),
+        "reconstruction_psnr_db": mean_and_interval(_psnr(real, again)),
+        "dose_and_response": dose_and_response(hand, judges, states, doses),
         "parts": {
             str(path.parent.relative_to(preset)): json.loads(path.read_text())
             for path in sorted(preset.rglob("*/figures.json"))
         },
     }
     sheet.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(_sheet(list(real), both)).save(sheet, optimize=True)
+    Image.fromarray(_sheet(real, both)).save(sheet, optimize=True)
     (preset / "figures.json").write_text(json.dumps(figures, indent=2) + "\n")
-    (preset / "README.md").write_text(_card(figures))
+    (preset / "README.md").write_text(card(figures, history))
     return figures
 
 
-def _latent(pipe: SounDiTPipeline) -> tuple[int, int, int]:
-    config = pipe.transformer.config
-    return config.in_channels, config.sample_size, config.sample_size
-
-
-def _compare(truth: Scores, score: Scores) -> dict[str, float]:
-    values = {
-        "pss_element": element_similarity(truth.element_share, score.element_share),
-        "pss_scene_top1": scene_overlap(truth.scene_class, score.scene_class, 1),
-        "pss_scene_top5": scene_overlap(truth.scene_class, score.scene_class, 5),
-        "pss_perception": perception_distance(truth.perception, score.perception),
+def _compare(truth: Scores, score: Scores) -> dict[str, list[float]]:
+    return {
+        "pss_element": mean_and_interval(element_similarity(truth.element_share, score.element_share)),
+        "pss_scene_top1": mean_and_interval(scene_overlap(truth.scene_class, score.scene_class, 1)),
+        "pss_scene_top5": mean_and_interval(scene_overlap(truth.scene_class, score.scene_class, 5)),
+        "pss_perception": mean_and_interval(perception_distance(truth.perception, score.perception)),
     }
-    return {name: round(float(np.mean(value)), 4) for name, value in values.items()}
 
 
-def _sheet(real: list[np.ndarray], drawn: list[np.ndarray]) -> np.ndarray:
+def _psnr(real: list[NDArray[np.uint8]], again: list[NDArray[np.uint8]]) -> NDArray[np.float64]:
+    error = (np.stack(real).astype(np.float32) - np.stack(again).astype(np.float32)) / 255.0
+    return np.asarray(-10.0 * np.log10(np.square(error).mean(axis=(1, 2, 3))), np.float64)
+
+
+def _sheet(real: list[NDArray[np.uint8]], drawn: list[NDArray[np.uint8]]) -> NDArray[np.uint8]:
     lines = []
     for scene in range(len(SCENES)):
         own = list(range(scene, len(real), len(SCENES)))
@@ -136,56 +132,3 @@ def _sheet(real: list[np.ndarray], drawn: list[np.ndarray]) -> np.ndarray:
     half = len(lines) // 2
     left, right = np.concatenate(lines[:half]), np.concatenate(lines[half:])
     return np.concatenate([left, np.full((len(left), 16, 3), 255, np.uint8), right], axis=1)
-
-
-def _card(figures: dict[str, Any]) -> str:
-    names = ("sound_and_prompt", "sound_alone", "ceiling_second_picture", "floor_other_place")
-    keys = ("pss_scene_top1", "pss_scene_top5", "pss_element", "pss_perception")
-    table = "\n".join(
-        f"| {name.replace('_', ' ')} | " + " | ".join(f"{figures[name][key]:.3f}" for key in keys) + " |"
-        for name in names
-    )
-    parts = "\n".join(
-        f"| `{name}` | " + ", ".join(f"{key} {_short(value)}" for key, value in part.items()) + " |"
-        for name, part in figures["parts"].items()
-    )
-    return f"""# Preset `synthetic-city`
-
-A **stand-in**: everything here was trained on the procedural city of `soundit_geo.synthetic_city`, on synthetic
-pictures and synthetic sound. It shows how the method works; what it says about a real place is no evidence.
-
-Pictures are 128 × 128. Trained on two processor cores, without a GPU; training seed 1, test seed 2, so that no test
-place was seen in training. Licence: BSD-3-Clause.
-
-On {figures["places"]} unseen places, {figures["steps"]} sampler steps, guidance {figures["guidance"]:g}; judged by
-the embedded judges (perception distance on their scale of 0 to 10, lower is better; all else higher is better):
-
-| | PSS scene @1 | scene @5 | element | perception |
-|---|---|---|---|---|
-{table}
-
-*Ceiling*: another picture of the same place. *Floor*: the picture of any other place. With twelve scenes, the top five
-nearly always meet: scene @5 separates nothing here. With another scene's prompt, the
-judge sees the prompted scene in {figures["prompt_swap_scene_is_the_prompted"]:.0%} of the drawings.
-{figures["outside_world_share"]:.1%} of the drawings look foreign to the judges.
-
-| part | figures on unseen places |
-|---|---|
-{parts}
-
-The denoiser saw its samples of 9,600 distinct pictures of 4,800 places and their mirror images. The decoder was
-sharpened with features of the element judge, which favours element scores by that judge. In the captions of this
-training "quiet" or "deserted" could also stand for a busy road without people; that has been mended since.
-
-Made and measured by (stage by stage, each can be stopped and gone on with):
-
-```sh
-soundit-geo train preset synthetic-city --out soundit_geo/presets/synthetic-city
-```
-"""
-
-
-def _short(value: object) -> str:
-    if isinstance(value, list):
-        return " / ".join(_short(one) for one in value)
-    return f"{value:.3f}".rstrip("0").rstrip(".") if isinstance(value, float) else str(value)
