@@ -8,7 +8,7 @@ it says anything about a real place.
 ``picture``     street-level view and exact element mask (`scenery` draws)
 ``sound``       ten seconds of soundscape (`sources` makes, from `waves`)
 ``perception``  six scores by a documented formula
-``words``       scene prompts
+``words``       scene prompts, made from ``vocabulary``
 ``city``        a harbour city: base map, sites with smoothly varying states
 ``writing``     all of it as files
 ==============  ==============================================================
