@@ -83,7 +83,10 @@ def test_the_stages_fit_together(tmp_path):
     preset.vae(shop, steps=2)
     preset.encoder(shop, steps=2)
     preset.soundit(shop, steps=2)
-    assert torch.load(shop.work / "embedded.pt", weights_only=True)["latents"].shape == (24, 2, 4, 16, 16)
+    cache = preset.cached(shop)
+    assert cache["latents"].shape == (24, 2, 4, 16, 16)
+    assert cache["layout"].shape[:2] == (24, 64)
+    assert (cache["layout"].sum(dim=-1).float() - 255).abs().max() <= 8  # shares of one, rounded
     for kind, name in (
         (FoldingAutoencoder, "vae"),
         (ImageBindModel, "encoder"),

@@ -97,7 +97,9 @@ def card(figures: dict[str, Any], history: str = "") -> str:
         f"| `{name}` | " + ", ".join(f"{key} {_short(value)}" for key, value in part.items()) + " |"
         for name, part in figures["parts"].items()
     )
-    foreign, own = (figures[key][0] for key in ("outside_world_share", "outside_world_share_of_real_pictures"))
+    foreign, own = (
+        figures[key][0] for key in ("outside_world_share", "outside_world_share_of_real_pictures")
+    )
     return f"""# Preset `synthetic-city`
 
 A **stand-in**: everything here was trained on the procedural city of `soundit_geo.synthetic_city`, on synthetic

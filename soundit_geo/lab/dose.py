@@ -7,7 +7,6 @@ that level. Scenes whose typical range is narrower than `WIDTH` are left out: th
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,7 +16,7 @@ from soundit_geo.encoders.preprocessing import fbanks_of
 from soundit_geo.lab.city_data import SIZE
 from soundit_geo.lab.reckoning import mean_and_interval
 from soundit_geo.synthetic_city.picture import ELEMENT_IDS, render_picture
-from soundit_geo.synthetic_city.place import SCENES, level_range
+from soundit_geo.synthetic_city.place import SCENES, Place, level_range
 from soundit_geo.synthetic_city.sound import render_sound
 from soundit_geo.synthetic_city.words import NAMES
 
@@ -28,7 +27,7 @@ if TYPE_CHECKING:
 
     from soundit_geo.lab.drawing import Draughtsman
     from soundit_geo.pss.judges import Judges
-    from soundit_geo.synthetic_city.place import Place
+
 
 RESPONSES: dict[str, tuple[str, ...]] = {
     "traffic": ("car", "bus", "truck"),
