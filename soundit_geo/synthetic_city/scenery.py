@@ -138,7 +138,7 @@ def residential(paint: Painter, place: Place) -> None:
     paint.bend = float(plan.uniform(-0.22, 0.22))
     border, kind = _kind(plan, "fence", "hedge", "none"), _kind(plan, "gable", "hip", "flat")
     leaf, terraced = _kind(plan, "round", "birch", "small", "conifer"), plan.uniform() < 0.35
-    back = float(plan.uniform(0.6, 0.85))
+    back = float(plan.uniform(0.62, 0.8))
     hills(paint, 0.06)
     hedge_line(paint, place.greenery)
     paint.plain("grass", pick(paint, (LAWN, (124, 164, 84), (100, 150, 72))))
@@ -151,7 +151,7 @@ def residential(paint: Painter, place: Place) -> None:
         for shift, side in zip(shifts, (-1.0, 1.0), strict=True):
             paint.rng = paint.stream(f"house {number} {side}")
             x, foot = paint.ground(mid + side * (wide + back + float(shift)), z)
-            size = (0.62 + 0.55 * place.building_height) / z
+            size = (0.78 + 0.75 * place.building_height) / z
             house(paint, x, foot, size, z, kind if terraced or (number + (side > 0)) % 3 else "gable")
     for side in (-1.0, 1.0):
         if border == "hedge":
@@ -363,9 +363,9 @@ def park(paint: Painter, place: Place) -> None:
         kind = kinds[0] if layout == "avenue" or spot.number % 3 else kinds[1]
         tree(paint, mid + spot.side * u, spot.z, 0.5 + 0.38 * place.greenery, kind)
     if layout == "lawn" or plan.uniform() < 0.6:
-        bench(paint, mid + side * (wide + 0.2), 1.8, 0.30)
+        bench(paint, mid - side * (wide + 0.2), 1.8, 0.30)
     if plan.uniform() < 0.4:
-        streetlight(paint, mid - side * (wide + 0.08), 2.4, 0.65)
+        streetlight(paint, mid + side * (wide + 0.08), 2.4, 0.65)
     _crowd(paint, place, most=8, near=2.6 if layout == "pond" else 1.4, far=5.0, narrow=0.3)
 
 
