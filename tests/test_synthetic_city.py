@@ -1,6 +1,7 @@
 """The synthetic city: deterministic, exact masks, levels that show, a city that holds together."""
 
 import filecmp
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ from soundit_geo.classes import ADE20K, PLACES365
 from soundit_geo.synthetic_city.city import build_city
 from soundit_geo.synthetic_city.perception import perceive
 from soundit_geo.synthetic_city.picture import ELEMENT_IDS, element_share, render_picture
-from soundit_geo.synthetic_city.place import LEVELS, SCENES, WEATHERS, Place, draw_place
+from soundit_geo.synthetic_city.place import LEVELS, SCENES, WEATHERS, Place, draw_place, level_range
 from soundit_geo.synthetic_city.writing import write_city
 
 places = st.builds(
@@ -90,6 +91,79 @@ def test_the_mask_fits_the_colours():
 def test_more_of_a_level_shows_as_more_of_its_elements(scene, level, names):
     low, high = (mean_share(middle(scene, **{level: value}), names) for value in (0.1, 1.0))
     assert high > low * 1.1
+
+
+@pytest.mark.parametrize(
+    ("level", "names", "scenes"),
+    [
+        (
+            "traffic",
+            ("car", "bus", "truck"),
+            ("street", "residential_neighborhood", "highway", "construction_site"),
+        ),
+        (
+            "greenery",
+            ("tree", "grass", "plant", "field"),
+            ("street", "highway", "park", "river", "field/wild"),
+        ),
+        ("water", ("sea", "river", "water", "fountain"), ("plaza", "park", "beach", "harbor", "river")),
+        ("people", ("person",), ("street", "plaza", "park", "beach", "market/outdoor")),
+    ],
+)
+def test_one_level_turned_up_at_a_fixed_seed_shows_step_by_step(level, names, scenes):
+    ids = [ELEMENT_IDS[name] for name in names]
+    for scene in scenes:
+        steps = np.linspace(*level_range(scene, level), 5)
+        rises = []
+        for seed in range(4):
+            place = replace(draw_place(np.random.default_rng(seed), scene), seed=seed)
+            places = [replace(place, **{level: float(step)}) for step in steps]
+            rises.append(
+                np.diff([element_share(render_picture(place, 64)[1])[ids].sum() for place in places])
+            )
+        assert (np.array(rises) >= 0).mean() >= 0.8, scene
+        assert (np.sum(rises, axis=1) > 0).all(), scene
+
+
+def test_variants_show_one_place_and_places_differ():
+    rng = np.random.default_rng(2)
+    drawn = [draw_place(rng, scene, weather="clear", hour=12.0) for scene in SCENES for _ in range(4)]
+    first, second = (
+        np.array([element_share(render_picture(place, 64, variant)[1]) for place in drawn])
+        for variant in (0, 1)
+    )
+    unit = [shares / np.linalg.norm(shares, axis=1, keepdims=True) for shares in (first, second)]
+    assert (unit[0] * unit[1]).sum(axis=1).mean() >= 0.95
+    distance = np.abs(first[:, None] - first[None]).sum(axis=2)
+    np.fill_diagonal(distance, np.inf)
+    assert distance.min() > 0.01
+
+
+KEYS = {
+    "street": ("road", "building", "sidewalk", "car"),
+    "residential_neighborhood": ("road", "house", "grass"),
+    "highway": ("road", "fence", "car"),
+    "plaza": ("floor", "building", "person"),
+    "park": ("grass", "tree", "path"),
+    "forest_path": ("tree", "path", "plant"),
+    "beach": ("sea", "sand"),
+    "harbor": ("water", "boat", "building", "tower"),
+    "river": ("river", "grass", "tree"),
+    "field/wild": ("field", "tree", "mountain"),
+    "market/outdoor": ("awning", "person", "building"),
+    "construction_site": ("tower", "earth", "truck", "building"),
+}
+
+
+def test_every_scene_shows_what_makes_it_and_the_city_has_many_classes():
+    rng = np.random.default_rng(0)
+    seen = np.zeros(150)
+    for scene in SCENES:
+        for _ in range(20):
+            share = element_share(render_picture(draw_place(rng, scene), 64)[1])
+            assert all(share[ELEMENT_IDS[name]] > 0 for name in KEYS[scene]), scene
+            seen += share > 0
+    assert (seen > 0).sum() >= 24
 
 
 def test_night_is_darker_than_noon():

@@ -5,7 +5,7 @@ it says anything about a real place.
 
 ==============  ==============================================================
 ``place``       the few numbers from which everything follows
-``picture``     street-level view and exact element mask (`scenery` draws)
+``picture``     street-level view and exact element mask (`scenery` composes the scenes of `things`)
 ``sound``       ten seconds of soundscape (`sources` makes, from `waves`)
 ``perception``  six scores by a documented formula
 ``words``       scene prompts, made from ``vocabulary``

@@ -5,13 +5,18 @@ multiple of the asked size; the colours are then averaged (anti-aliasing) and th
 
 Frame: ``x`` runs right and ``y`` down, both 0 to 1 across the picture. The ground is a plane seen from eye
 height: a point at depth ``z`` (1 = lower edge, growing with distance) and lateral offset ``u`` (picture
-widths at the lower edge, 0 = middle) appears at ``x = vanish + u / z``, ``y = horizon + (1 - horizon) / z``.
+widths at the lower edge, 0 = straight ahead) appears at ``x = vanish + u / z + bend * (1 - 1 / z) ** 2``,
+``y = horizon + (1 - horizon) / z``.
+
+Randomness: what makes the place (viewpoint, layout, sides, positions) comes from `Painter.plan`, which knows the
+place's seed only; details come from `Painter.stream`, which knows the variant too. Each purpose has its own stream,
+so a level that rises adds things and moves none.
 """
 
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from PIL import Image, ImageDraw
@@ -19,7 +24,7 @@ from PIL import Image, ImageDraw
 from soundit_geo.synthetic_city import scenery
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from soundit_geo.synthetic_city.place import Place
 
@@ -48,6 +53,15 @@ _TINTS: dict[str, Colour] = {
 }
 
 
+class Spot(NamedTuple):
+    """Where a thing of a kind stands: its number, depth, side (-1 or 1) and place across (0 to 1)."""
+
+    number: int
+    z: float
+    side: float
+    across: float
+
+
 class Painter:
     """A canvas that keeps colour and element mask in step.
 
@@ -70,8 +84,11 @@ class Painter:
         self.mask = Image.new("L", (self.scale, self.scale), ELEMENT_IDS["sky"])
         self._colour = ImageDraw.Draw(self.picture)
         self._element = ImageDraw.Draw(self.mask)
-        self.horizon = float(rng.uniform(0.42, 0.52))
-        self.vanish = float(rng.uniform(0.40, 0.60))
+        self._key = int(rng.integers(2**31))
+        eye, (low, high), (left, right) = self.plan("view"), *scenery.VIEWS[place.scene]
+        self.horizon = float(eye.uniform(low, high)) + float(rng.uniform(-0.008, 0.008))
+        self.vanish = float(eye.uniform(left, right)) + float(rng.uniform(-0.03, 0.03))
+        self.bend = 0.0
         elevation = float(np.sin(np.pi * (place.hour - 5.5) / 14.0))  # below 0 before 5.5 h and after 19.5 h
         day = float(np.clip(0.60 + 1.4 * elevation, 0.52, 1.0))
         warm = float(np.clip(1.0 - abs(elevation) / 0.28, 0.0, 1.0)) if place.weather != "rain" else 0.0
@@ -99,7 +116,77 @@ class Painter:
         tuple of float
             ``(x, y)`` in the picture's unit frame.
         """
-        return self.vanish + u / z, self.horizon + (1.0 - self.horizon) / z
+        curve = self.bend * (1.0 - 1.0 / z) ** 2 if z > 1.0 else 0.0
+        return self.vanish + u / z + curve, self.horizon + (1.0 - self.horizon) / z
+
+    # ------------------------------------------------------------- randomness
+    def plan(self, purpose: str) -> np.random.Generator:
+        """Random numbers for the composition: the same in every variant of the place.
+
+        Parameters
+        ----------
+        purpose : str
+            Different purposes get independent streams.
+
+        Returns
+        -------
+        numpy.random.Generator
+            Seeded by the place and the purpose.
+        """
+        return self.place.rng(f"composition {purpose}")
+
+    def stream(self, purpose: str) -> np.random.Generator:
+        """Random numbers for details: another draw in each variant of the place.
+
+        Parameters
+        ----------
+        purpose : str
+            Different purposes get independent streams.
+
+        Returns
+        -------
+        numpy.random.Generator
+            Seeded by the place, the variant and the purpose.
+        """
+        return np.random.default_rng([self._key, *purpose.encode()])
+
+    def scatter(self, name: str, amount: float, near: float, far: float) -> Iterator[Spot]:
+        """Spots for things of one kind, from far to near, evenly spread over the picture.
+
+        The first ``n`` spots are the same whatever the amount. While a spot is handed out, `rng` is a stream
+        of its own.
+
+        Parameters
+        ----------
+        name : str
+            Purpose of the random numbers.
+        amount : float
+            How many, rounded.
+        near, far : float
+            Range of depth.
+
+        Yields
+        ------
+        Spot
+            Depth, side and place across.
+        """
+        plan = self.plan(name)
+        start, turn, across = (float(value) for value in plan.uniform(size=3))
+        first = 1.0 if turn < 0.5 else -1.0
+        spots = []
+        for index in range(round(amount)):
+            slip, slide = (
+                float(value) for value in self.stream(f"{name} {index} spot").uniform(-0.05, 0.05, 2)
+            )
+            nearness = float(np.clip((start + 0.618034 * index) % 1.0 + 0.5 * slip, 0.0, 1.0))
+            aside = float(np.clip((across + 0.754878 * index) % 1.0 + slide, 0.0, 1.0))
+            z = 1.0 / (1.0 / far + nearness * (1.0 / near - 1.0 / far))
+            spots.append(Spot(index, z, first if index % 2 == 0 else -first, aside))
+        before = self.rng
+        for spot in sorted(spots, key=lambda spot: -spot.z):
+            self.rng = self.stream(f"{name} {spot.number}")
+            yield spot
+        self.rng = before
 
     def shade(self, colour: Colour, *, z: float = 1.0, jitter: float = 0.0) -> tuple[int, int, int]:
         """A colour under the place's light, fading into the sky with depth.
@@ -220,9 +307,61 @@ class Painter:
         far : float, optional
             Depth at which it ends.
         """
-        near = 0.75
-        corners = [self.ground(left, near), self.ground(left, far), self.ground(right, far)]
-        self.polygon([*corners, self.ground(right, near)], element, colour)
+        depths = [0.75, 1.0, 1.25, 1.6, 2.1, 3.0, 4.5, 7.0, 12.0, far] if self.bend else [0.75, far]
+        depths = [z for z in depths if z <= far]
+        edge = [self.ground(left, z) for z in depths]
+        self.polygon([*edge, *(self.ground(right, z) for z in reversed(depths))], element, colour)
+
+    def patch(self, left: float, right: float, near: float, far: float, element: str, colour: Colour) -> None:
+        """Fill a piece of ground.
+
+        Parameters
+        ----------
+        left, right : float
+            Lateral offsets of its edges.
+        near, far : float
+            Depths of its ends.
+        element : str
+            Key of `ELEMENT_IDS`.
+        colour : tuple of float
+            Colour by noon light.
+        """
+        depths = [float(1.0 / v) for v in np.linspace(1.0 / near, 1.0 / far, 9 if self.bend else 2)]
+        edge = [self.ground(left, z) for z in depths]
+        self.polygon([*edge, *(self.ground(right, z) for z in reversed(depths))], element, colour)
+
+    def wall(
+        self,
+        u: float,
+        near: float,
+        far: float,
+        height: float,
+        element: str,
+        colour: Colour,
+        *,
+        low: float = 0.0,
+    ) -> None:
+        """Fill an upright band along the way, following its bend.
+
+        Parameters
+        ----------
+        u : float
+            Lateral offset.
+        near, far : float
+            Depths of its ends.
+        height : float
+            Height of its upper edge over the ground, in picture heights at depth 1.
+        element : str
+            Key of `ELEMENT_IDS`.
+        colour : tuple of float
+            Colour by noon light.
+        low : float, optional
+            Height of its lower edge.
+        """
+        depths = 1.0 / np.linspace(1.0 / near, 1.0 / far, 7 if self.bend else 2)
+        feet = [(self.ground(u, float(z)), float(z)) for z in depths]
+        upper = [(x, y - height / z) for (x, y), z in feet]
+        self.polygon([*upper, *((x, y - low / z) for (x, y), z in reversed(feet))], element, colour, z=near)
 
     def plain(self, element: str, colour: Colour, *, top: float | None = None) -> None:
         """Fill the ground from side to side, a little brighter towards the horizon.
@@ -254,12 +393,14 @@ class Painter:
                 (0, upper * self.scale, self.scale, lower * self.scale + 1),
                 fill=(int(red), int(green), int(blue)),
             )
-        clouds = {"clear": 1, "cloudy": 5, "overcast": 0, "rain": 0}[self.place.weather]
-        for _ in range(int(self.rng.integers(clouds + 1))):
-            x, y = self.rng.uniform(0, 1), self.rng.uniform(0.04, self.horizon * 0.6)
-            width = self.rng.uniform(0.08, 0.18)
+        fewest, most = {"clear": (0, 1), "cloudy": (3, 5), "overcast": (0, 0), "rain": (0, 0)}[
+            self.place.weather
+        ]
+        for _ in range(int(self.rng.integers(fewest, most + 1))):
+            x, y = float(self.rng.uniform(0, 1)), float(self.rng.uniform(0.04, self.horizon * 0.6))
+            width = float(self.rng.uniform(0.08, 0.18))
             for step in (-0.7, -0.2, 0.3, 0.8):
-                bump = width * self.rng.uniform(0.3, 0.55)
+                bump = width * float(self.rng.uniform(0.3, 0.55))
                 self.disc(x + step * width, y, bump, bump * 0.42, "sky", (244, 246, 248), z=4.0)
 
     def finish(self) -> tuple[np.ndarray, np.ndarray]:
@@ -289,7 +430,7 @@ def render_picture(place: Place, size: int = 256, variant: int = 0) -> tuple[np.
     size : int, optional
         Edge in pixels.
     variant : int, optional
-        Another picture of the same place: same state, other viewpoint and details.
+        Another picture of the same place: same state, viewpoint and layout, other details.
 
     Returns
     -------

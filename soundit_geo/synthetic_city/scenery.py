@@ -1,725 +1,768 @@
-"""What stands in each of the twelve scenes, drawn from far to near.
+"""The twelve scenes, each drawn from far to near; `PAINTERS` lists them, `VIEWS` says where the camera stands.
 
-One function per thing (`tree`, `car`, ...), one per scene; `PAINTERS` lists the scenes. Sizes are in picture
-heights at depth 1, colours by noon light.
+A scene draws its layout from ``paint.plan`` in an order that no level changes, and its things from
+``paint.scatter``: one level turned up adds things of its own kind and moves nothing else.
 """
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import TYPE_CHECKING
+
+from soundit_geo.synthetic_city.things import (
+    ASPHALT,
+    EARTH,
+    LAWN,
+    LEAVES,
+    PAVING,
+    POND,
+    TRUNK,
+    barrier,
+    bench,
+    boat,
+    bush,
+    car,
+    crane,
+    dashes,
+    digger,
+    facade,
+    fence,
+    fountain,
+    frontage,
+    gantry,
+    hedge,
+    hedge_line,
+    hills,
+    house,
+    lorry,
+    parasol,
+    person,
+    pick,
+    ripples,
+    row,
+    sign,
+    stall,
+    streetlight,
+    toned,
+    tree,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from soundit_geo.synthetic_city.picture import Colour, Painter
+    import numpy as np
+
+    from soundit_geo.synthetic_city.picture import Colour, Painter, Point
     from soundit_geo.synthetic_city.place import Place
 
-__all__ = ["PAINTERS"]
+__all__ = ["PAINTERS", "VIEWS"]
 
-ASPHALT: Colour = (92, 94, 98)
-PAVING: Colour = (178, 170, 158)
-LAWN: Colour = (112, 160, 74)
-LEAVES: tuple[Colour, ...] = ((62, 118, 52), (78, 132, 58), (54, 104, 62))
-TRUNK: Colour = (98, 74, 54)
-FACADES: tuple[Colour, ...] = (
-    (190, 148, 120),
-    (206, 192, 168),
-    (160, 110, 92),
-    (176, 178, 182),
-    (214, 204, 190),
-)
-WINDOW: Colour = (74, 94, 118)
-LAMPLIT: Colour = (420, 360, 210)
-CARS: tuple[Colour, ...] = ((196, 52, 46), (54, 92, 164), (232, 232, 232), (48, 50, 56), (206, 168, 60))
-CLOTHES: tuple[Colour, ...] = ((178, 62, 66), (62, 84, 150), (224, 196, 92), (70, 70, 78), (92, 138, 112))
-WATER: Colour = (70, 118, 142)
+VIEWS: dict[str, tuple[tuple[float, float], tuple[float, float]]] = {
+    "street": ((0.40, 0.56), (0.28, 0.72)),
+    "residential_neighborhood": ((0.40, 0.52), (0.28, 0.72)),
+    "highway": ((0.38, 0.52), (0.28, 0.72)),
+    "plaza": ((0.40, 0.52), (0.30, 0.70)),
+    "park": ((0.38, 0.54), (0.28, 0.72)),
+    "forest_path": ((0.42, 0.56), (0.30, 0.70)),
+    "beach": ((0.36, 0.50), (0.25, 0.75)),
+    "harbor": ((0.36, 0.50), (0.28, 0.72)),
+    "river": ((0.36, 0.50), (0.28, 0.72)),
+    "field/wild": ((0.36, 0.54), (0.28, 0.72)),
+    "market/outdoor": ((0.42, 0.54), (0.32, 0.68)),
+    "construction_site": ((0.40, 0.54), (0.30, 0.70)),
+}
+"""Ranges of the horizon and of the vanishing point, by scene."""
 
 
-def _pick(paint: Painter, options: tuple[Colour, ...]) -> Colour:
-    return options[int(paint.rng.integers(len(options)))]
+def _kind(plan: np.random.Generator, *kinds: str) -> str:
+    return kinds[int(plan.integers(len(kinds)))]
 
 
-def _depths(paint: Painter, count: int, near: float, far: float) -> list[float]:
-    """Depths from far to near, evenly spread over the picture rather than over the ground."""
-    nearness = sorted(paint.rng.uniform(1.0 / far, 1.0 / near, count))
-    return [float(1.0 / value) for value in nearness]
+def _sign(plan: np.random.Generator) -> float:
+    return 1.0 if plan.uniform() < 0.5 else -1.0
 
 
-def _count(level: float, most: int) -> int:
-    return round(level * most)
+def _middle(paint: Painter, plan: np.random.Generator, strength: float = 0.8) -> float:
+    """Offset of a way that leads to the vanishing point: seen from beside it where that lies off the middle."""
+    return (0.5 - paint.vanish) * strength * float(plan.uniform(0.3, 1.4)) + float(plan.uniform(-0.06, 0.06))
 
 
-# ------------------------------------------------------------------------ things
-def tree(paint: Painter, u: float, z: float, height: float = 0.55) -> None:
-    """A broad-leaved tree: trunk and a crown of overlapping discs."""
-    x, foot = paint.ground(u, z)
-    height = height / z * paint.rng.uniform(0.85, 1.2)
-    paint.box(x - 0.022 * height, foot - 0.5 * height, x + 0.022 * height, foot, "tree", TRUNK, z=z)
-    leaf = _pick(paint, LEAVES)
-    for dx, dy, radius in ((-0.17, 0.62, 0.20), (0.17, 0.62, 0.20), (0.0, 0.82, 0.19), (0.0, 0.62, 0.24)):
-        dark = 0.92 if dy < 0.7 else 1.06
-        tone = (leaf[0] * dark, leaf[1] * dark, leaf[2] * dark)
-        paint.disc(x + dx * height, foot - dy * height, radius * height, radius * height, "tree", tone, z=z)
-
-
-def conifer(paint: Painter, u: float, z: float, height: float = 0.8) -> None:
-    """A conifer: trunk and three stacked triangles."""
-    x, foot = paint.ground(u, z)
-    height = height / z * paint.rng.uniform(0.85, 1.2)
-    paint.box(x - 0.018 * height, foot - 0.3 * height, x + 0.018 * height, foot, "tree", TRUNK, z=z)
-    for base, width in ((0.15, 0.20), (0.40, 0.16), (0.64, 0.12)):
-        points = ((x - width * height, foot - base * height), (x + width * height, foot - base * height))
-        paint.polygon((*points, (x, foot - (base + 0.36) * height)), "tree", LEAVES[2], z=z)
-
-
-def bush(paint: Painter, u: float, z: float, size: float = 0.07) -> None:
-    """A bush: three discs on the ground."""
-    x, foot = paint.ground(u, z)
-    size = size / z
-    colour = _pick(paint, LEAVES)
-    for dx in (-0.7, 0.0, 0.7):
-        paint.disc(x + dx * size, foot - 0.6 * size, size, 0.8 * size, "plant", colour, z=z)
-
-
-def person(paint: Painter, u: float, z: float, height: float = 0.34) -> None:
-    """A standing person: legs, coat, head."""
-    x, foot = paint.ground(u, z)
-    height = height / z * paint.rng.uniform(0.9, 1.08)
-    wide = 0.13 * height
-    paint.box(x - 0.6 * wide, foot - 0.48 * height, x + 0.6 * wide, foot, "person", (52, 54, 66), z=z)
-    paint.box(
-        x - wide, foot - 0.84 * height, x + wide, foot - 0.42 * height, "person", _pick(paint, CLOTHES), z=z
-    )
-    paint.disc(x, foot - 0.92 * height, 0.085 * height, 0.085 * height, "person", (214, 168, 138), z=z)
-
-
-def car(paint: Painter, u: float, z: float, width: float = 0.30) -> None:
-    """A car seen from behind: body, cabin, window, wheels."""
-    x, foot = paint.ground(u, z)
-    half, colour = width / z / 2, _pick(paint, CARS)
-    for side in (-0.72, 0.72):
-        paint.box(
-            x + (side - 0.14) * half,
-            foot - 0.3 * half,
-            x + (side + 0.14) * half,
-            foot,
-            "car",
-            (30, 30, 32),
-            z=z,
-        )
-    paint.box(x - half, foot - 0.85 * half, x + half, foot - 0.18 * half, "car", colour, z=z)
-    roof = ((x - 0.62 * half, foot - 1.42 * half), (x + 0.62 * half, foot - 1.42 * half))
-    paint.polygon(
-        (*roof, (x + 0.82 * half, foot - 0.84 * half), (x - 0.82 * half, foot - 0.84 * half)),
-        "car",
-        colour,
-        z=z,
-    )
-    paint.box(x - 0.55 * half, foot - 1.3 * half, x + 0.55 * half, foot - 0.9 * half, "car", WINDOW, z=z)
-    for side in (-0.8, 0.8):
-        lamp = (250, 60, 44)
-        paint.box(
-            x + (side - 0.14) * half,
-            foot - 0.7 * half,
-            x + (side + 0.14) * half,
-            foot - 0.5 * half,
-            "car",
-            lamp,
-            z=z,
-        )
-
-
-def lorry(paint: Painter, u: float, z: float, element: str, colour: Colour, width: float = 0.36) -> None:
-    """A bus or a truck seen from behind: a tall box on wheels."""
-    x, foot = paint.ground(u, z)
-    half = width / z / 2
-    for side in (-0.7, 0.7):
-        paint.box(
-            x + (side - 0.16) * half,
-            foot - 0.4 * half,
-            x + (side + 0.16) * half,
-            foot,
-            element,
-            (30, 30, 32),
-            z=z,
-        )
-    paint.box(x - half, foot - 2.3 * half, x + half, foot - 0.2 * half, element, colour, z=z)
-    if element == "bus":
-        paint.box(x - 0.8 * half, foot - 2.0 * half, x + 0.8 * half, foot - 1.2 * half, element, WINDOW, z=z)
-    else:
-        shadow = (colour[0] * 0.8, colour[1] * 0.8, colour[2] * 0.8)
-        paint.box(
-            x - 0.05 * half, foot - 2.2 * half, x + 0.05 * half, foot - 0.4 * half, element, shadow, z=z
-        )
-
-
-def streetlight(paint: Painter, u: float, z: float, height: float = 0.75) -> None:
-    """A mast with an arm towards the middle and a lamp."""
-    x, foot = paint.ground(u, z)
-    height, side = height / z, -1.0 if u > 0 else 1.0
-    thin, tip = 0.012 * height, x + side * 0.16 * height
-    grey = (84, 88, 92)
-    paint.box(x - thin, foot - height, x + thin, foot, "streetlight", grey, z=z)
-    paint.box(min(x, tip), foot - height, max(x, tip), foot - height + 2 * thin, "streetlight", grey, z=z)
-    lamp = LAMPLIT if paint.night else (220, 220, 210)
-    paint.disc(tip, foot - height + 2 * thin, 0.04 * height, 0.022 * height, "streetlight", lamp, z=z)
-
-
-def bench(paint: Painter, u: float, z: float, width: float = 0.22) -> None:
-    """A bench: seat, back, two legs."""
-    x, foot = paint.ground(u, z)
-    half, wood = width / z / 2, (150, 104, 66)
-    for side in (-0.8, 0.8):
-        paint.box(
-            x + (side - 0.08) * half,
-            foot - 0.5 * half,
-            x + (side + 0.08) * half,
-            foot,
-            "bench",
-            (70, 66, 62),
-            z=z,
-        )
-    paint.box(x - half, foot - 0.55 * half, x + half, foot - 0.4 * half, "bench", wood, z=z)
-    paint.box(x - half, foot - 1.0 * half, x + half, foot - 0.72 * half, "bench", wood, z=z)
-
-
-def boat(paint: Painter, x: float, y: float, size: float) -> None:
-    """A sailing boat at anchor, placed in the picture rather than on the ground."""
-    hull = ((x - size, y - 0.3 * size), (x + size, y - 0.3 * size), (x + 0.7 * size, y), (x - 0.7 * size, y))
-    paint.polygon(hull, "boat", _pick(paint, ((236, 236, 232), (52, 76, 120), (168, 60, 52))))
-    paint.box(x - 0.4 * size, y - 0.6 * size, x + 0.3 * size, y - 0.28 * size, "boat", (226, 222, 210))
-    paint.box(x - 0.03 * size, y - 2.4 * size, x + 0.03 * size, y - 0.3 * size, "boat", (110, 92, 76))
-    if paint.rng.uniform() < 0.6:
-        sail = (
-            (x + 0.06 * size, y - 2.2 * size),
-            (x + 0.06 * size, y - 0.6 * size),
-            (x + 0.9 * size, y - 0.7 * size),
-        )
-        paint.polygon(sail, "boat", (244, 240, 228))
-
-
-def facade(
-    paint: Painter, u: float, z: tuple[float, float], height: float, element: str = "building"
-) -> None:
-    """A façade along the street, from depth ``z[0]`` to ``z[1]`` at offset ``u``, with windows."""
-    colour = _pick(paint, FACADES)
-    dark = 0.86 if (u > 0) == (paint.place.hour < 12) else 1.0
-    tone = (colour[0] * dark, colour[1] * dark, colour[2] * dark)
-
-    def at(depth: float, rise: float) -> tuple[float, float]:
-        x, foot = paint.ground(u, depth)
-        return x, foot - rise / depth
-
-    near, far = z
-    corners = (at(near, 0.0), at(far, 0.0), at(far, height), at(near, height))
-    paint.polygon(corners, element, tone, z=near, jitter=0.04)
-    floors = max(1, round((height - 0.25) / 0.30))
-    columns = max(1, round((far - near) / (0.40 * near + 0.15)))
-    for floor in range(floors):
-        low = 0.28 + floor * 0.30
-        for column in range(columns):
-            start = near + (far - near) * (column + 0.25) / columns
-            stop = near + (far - near) * (column + 0.75) / columns
-            pane = LAMPLIT if paint.night and paint.rng.uniform() < 0.4 else WINDOW
-            paint.polygon(
-                (at(start, low), at(stop, low), at(stop, low + 0.17), at(start, low + 0.17)),
-                element,
-                pane,
-                z=near,
-            )
-
-
-def frontage(paint: Painter, left: float, right: float, foot: float, height: float, z: float = 2.0) -> None:
-    """A façade that faces us, with windows and a door."""
-    colour = _pick(paint, FACADES)
-    paint.box(left, foot - height, right, foot, "building", colour, z=z, jitter=0.03)
-    paint.box(left, foot - height, right, foot - height + 0.012, "building", (120, 104, 92), z=z)
-    columns, floors = max(1, round((right - left) / 0.065)), max(1, round(height / 0.085) - 1)
-    for floor in range(floors):
-        top = foot - height + 0.03 + floor * 0.085
-        for column in range(columns):
-            x = left + (right - left) * (column + 0.5) / columns
-            pane = LAMPLIT if paint.night and paint.rng.uniform() < 0.4 else WINDOW
-            paint.box(x - 0.014, top, x + 0.014, top + 0.045, "building", pane, z=z)
-
-
-def house(paint: Painter, left: float, right: float, foot: float, height: float, z: float) -> None:
-    """A house that faces us: wall, gabled roof, windows, door."""
-    middle, wide = (left + right) / 2, right - left
-    paint.box(left, foot - height, right, foot, "house", _pick(paint, FACADES), z=z)
-    roof = _pick(paint, ((150, 72, 58), (104, 84, 78), (122, 62, 52)))
-    gable = (
-        (left - 0.08 * wide, foot - height),
-        (right + 0.08 * wide, foot - height),
-        (middle, foot - 1.75 * height),
-    )
-    paint.polygon(gable, "house", roof, z=z)
-    pane = LAMPLIT if paint.night else WINDOW
-    for x in (left + 0.22 * wide, right - 0.22 * wide):
-        paint.box(
-            x - 0.09 * wide, foot - 0.75 * height, x + 0.09 * wide, foot - 0.38 * height, "house", pane, z=z
-        )
-    paint.box(
-        middle - 0.07 * wide, foot - 0.55 * height, middle + 0.07 * wide, foot, "house", (92, 62, 48), z=z
-    )
-
-
-def row(paint: Painter, height: float, foot: float | None = None, *, gaps: float = 0.0) -> None:
-    """A row of buildings across the picture, behind everything."""
-    foot = paint.horizon + 0.02 if foot is None else foot
-    x = -0.05
-    while x < 1.0:
-        width = float(paint.rng.uniform(0.14, 0.28))
-        if paint.rng.uniform() >= gaps:
-            frontage(paint, x, x + width, foot, height * float(paint.rng.uniform(0.7, 1.15)), z=3.0)
-        x += width
-
-
-def hills(paint: Painter, height: float = 0.12) -> None:
-    """Distant hills."""
-    for _ in range(2):
-        base = paint.horizon + 0.01
-        xs = [0.0, 0.2, 0.4, 0.6, 0.8, 1.0]
-        ridge = [(x, base - height * float(paint.rng.uniform(0.25, 1.0))) for x in xs]
-        paint.polygon([(0.0, base), *ridge, (1.0, base)], "mountain", (112, 128, 128), z=6.0, jitter=0.04)
-        height *= 0.6
-
-
-def hedge_line(paint: Painter, share: float) -> None:
-    """A line of distant trees at the horizon, over a share of the width."""
-    if share <= 0.02:
-        return
-    start = float(paint.rng.uniform(0.0, 1.0 - share)) if share < 1 else 0.0
-    for index in range(int(share * 22) + 1):
-        x = start + index / 22
-        radius = float(paint.rng.uniform(0.030, 0.055))
-        paint.disc(x, paint.horizon - 0.2 * radius, radius, radius, "tree", _pick(paint, LEAVES), z=5.0)
-
-
-def ripples(paint: Painter, element: str, top: float, bottom: float, colour: Colour, count: int = 14) -> None:
-    """Bright short waves on water."""
-    bright = (colour[0] * 1.25, colour[1] * 1.2, colour[2] * 1.16)
-    for _ in range(count):
-        y = float(paint.rng.uniform(top + 0.01, bottom))
-        near = (y - top) / max(1e-3, bottom - top)
-        x, half = float(paint.rng.uniform(0, 1)), 0.02 + 0.06 * near
-        paint.box(x - half, y, x + half, y + 0.004 + 0.005 * near, element, bright)
-
-
-# ------------------------------------------------------------------------ scenes
+# ------------------------------------------------------------------------ ways
 def street(paint: Painter, place: Place) -> None:
-    """A city street between façades."""
-    wide = float(paint.rng.uniform(0.36, 0.52))
-    hedge_line(paint, 0.5 * place.greenery)
-    paint.plain("sidewalk", PAVING)
-    paint.strip(-wide, wide, "road", ASPHALT)
-    _dashes(paint, 0.0)
-    height = 0.55 + 1.5 * place.building_height
-    for side in (-1.0, 1.0):
-        z = 14.0
-        while z > 0.8:
-            near = max(0.75, z * float(paint.rng.uniform(0.55, 0.72)))
-            facade(paint, side * (wide + 0.30), (near, z), height * float(paint.rng.uniform(0.75, 1.2)))
-            z = near if near > 0.75 else 0.0
-    for z in _depths(paint, _count(place.greenery, 8), 1.6, 8.0):
-        tree(paint, float(paint.rng.choice((-1, 1))) * (wide + 0.12), z, 0.8)
-    for z in (5.0, 2.6):
-        streetlight(paint, float(paint.rng.choice((-1, 1))) * (wide + 0.04), z, 0.9)
-    _traffic(paint, place.traffic, wide, most=9, heavy=0.2)
-    for z in _depths(paint, _count(place.people, 7), 1.3, 5.0):
-        person(paint, float(paint.rng.choice((-1, 1))) * (wide + float(paint.rng.uniform(0.05, 0.2))), z)
+    """A city street between façades, straight, bent or with a cross street."""
+    plan = paint.plan("street")
+    wide, walk = float(plan.uniform(0.30, 0.50)), float(plan.uniform(0.20, 0.36))
+    mid, cross, shops = _middle(paint, plan), plan.uniform() < 0.4, plan.uniform() < 0.55
+    bend = float(plan.uniform(-0.16, 0.16))
+    paint.bend = 0.0 if cross else bend
+    kind = _kind(plan, "round", "column", "small", "small")
+    verge = 0.14 * min(1.0, 1.6 * place.greenery)
+    row(paint, 0.05 + 0.08 * place.building_height)
+    hedge_line(paint, 0.8 * place.greenery)
+    paint.plain("sidewalk", pick(paint, (PAVING, (164, 160, 156), (188, 174, 152))))
+    paint.strip(mid - wide, mid + wide, "road", ASPHALT)
+    if cross:
+        paint.box(0.0, paint.ground(0, 4.2)[1], 1.0, paint.ground(0, 2.5)[1], "road", ASPHALT)
+    _verges(paint, mid, wide, verge, cross=cross)
+    dashes(paint, mid)
+    height = 0.6 + 1.6 * place.building_height
+    edges = (14.0, 9.0, 6.2, 4.2, 2.5, 1.55, 0.9) if cross else (14.0, 8.5, 5.2, 3.4, 2.2, 1.4, 0.8)
+    for number, (far, near) in enumerate(pairwise(edges)):
+        rises = plan.uniform(0.72, 1.2, 2)
+        if cross and far == 4.2:
+            continue
+        for rise, side in zip(rises, (-1.0, 1.0), strict=True):
+            paint.rng = paint.stream(f"facade {number} {side}")
+            facade(
+                paint,
+                mid + side * (wide + walk),
+                (near, far),
+                height * float(rise),
+                shop=shops and number in {1, 4},
+            )
+    for spot in paint.scatter("trees", 9 * place.greenery, 1.5, 8.0):
+        tree(paint, mid + spot.side * (wide + 0.11), spot.z, 0.7 + 0.3 * place.greenery, kind)
+    for spot in paint.scatter("lamps", 2, 2.0, 6.0):
+        streetlight(paint, mid + spot.side * (wide + 0.04), spot.z, 0.9, -spot.side)
+    if plan.uniform() < 0.4:
+        sign(paint, mid + _sign(plan) * (wide + 0.08), 2.3)
+    _parked(paint, place.traffic, mid, wide)
+    _traffic(paint, place.traffic, mid, wide, most=7, heavy=0.25)
+    _walkers(paint, place, mid, wide + 0.04, walk - 0.08, most=8)
 
 
 def residential(paint: Painter, place: Place) -> None:
-    """Houses with gardens along a quiet road."""
-    wide = float(paint.rng.uniform(0.22, 0.30))
+    """Houses with gardens along a quiet road: apart or terraced, fences or hedges."""
+    plan = paint.plan("residential")
+    wide, mid = float(plan.uniform(0.20, 0.32)), _middle(paint, plan)
+    paint.bend = float(plan.uniform(-0.22, 0.22))
+    border, kind = _kind(plan, "fence", "hedge", "none"), _kind(plan, "gable", "hip", "flat")
+    leaf, terraced = _kind(plan, "round", "birch", "small", "conifer"), plan.uniform() < 0.35
+    back = float(plan.uniform(0.62, 0.8))
     hills(paint, 0.06)
-    hedge_line(paint, 0.4 + 0.6 * place.greenery)
-    paint.plain("grass", LAWN)
-    paint.strip(-wide - 0.14, wide + 0.14, "sidewalk", PAVING)
-    paint.strip(-wide, wide, "road", ASPHALT)
-    for z in (5.5, 3.6, 2.3):
-        for side in (-1.0, 1.0):
-            x, foot = paint.ground(side * (wide + 0.85), z)
-            size = (0.62 + 0.5 * place.building_height) / z
-            house(paint, x - 0.55 * size, x + 0.55 * size, foot, 0.55 * size, z)
-            if paint.rng.uniform() < 0.3 + 0.7 * place.greenery:
-                tree(paint, side * (wide + float(paint.rng.uniform(0.3, 0.45))), z * 0.92, 0.62)
+    hedge_line(paint, place.greenery)
+    paint.plain("grass", pick(paint, (LAWN, (124, 164, 84), (100, 150, 72))))
+    walk = 0.12 + 0.30 * (1.0 - place.greenery)
+    paint.strip(mid - wide - walk, mid + wide + walk, "sidewalk", PAVING)
+    paint.strip(mid - wide, mid + wide, "road", ASPHALT)
+    depths = (7.0, 5.6, 4.5, 3.6, 2.9, 2.3) if terraced else (6.5, 4.4, 3.0, 2.1)
+    for number, z in enumerate(depths):
+        shifts = plan.uniform(-0.08, 0.08, 2)
+        for shift, side in zip(shifts, (-1.0, 1.0), strict=True):
+            paint.rng = paint.stream(f"house {number} {side}")
+            x, foot = paint.ground(mid + side * (wide + back + float(shift)), z)
+            size = (0.78 + 0.75 * place.building_height) / z
+            house(paint, x, foot, size, z, kind if terraced or (number + (side > 0)) % 3 else "gable")
     for side in (-1.0, 1.0):
-        _fence(paint, side * (wide + 0.24), 1.2, 5.0, 0.10)
-    for z in _depths(paint, _count(place.greenery, 5), 1.2, 3.0):
-        bush(paint, float(paint.rng.choice((-1, 1))) * (wide + 0.34), z, 0.09)
-    _traffic(paint, place.traffic, wide, most=4, heavy=0.0)
-    for z in _depths(paint, _count(place.people, 5), 1.3, 4.0):
-        person(paint, float(paint.rng.choice((-1, 1))) * (wide + 0.08), z)
+        if border == "hedge":
+            hedge(paint, mid + side * (wide + 0.24), 1.3, 6.0, 0.03 + 0.13 * place.greenery)
+        elif border == "fence":
+            fence(paint, mid + side * (wide + 0.24), 1.3, 6.0, 0.11)
+    for spot in paint.scatter("trees", 1 + 8 * place.greenery, 1.7, 6.0):
+        tree(paint, mid + spot.side * (wide + 0.34), spot.z, 0.40 + 0.32 * place.greenery, leaf)
+    for spot in paint.scatter("bushes", 6 * place.greenery, 1.2, 3.0):
+        bush(paint, mid + spot.side * (wide + 0.36), spot.z, 0.04 + 0.05 * place.greenery)
+    streetlight(paint, mid + _sign(plan) * (wide + 0.06), 2.6, 0.7)
+    _parked(paint, place.traffic, mid, wide, most=6)
+    _traffic(paint, place.traffic, mid, wide, most=5, heavy=0.0)
+    _walkers(paint, place, mid, wide + 0.03, 0.10, most=6)
 
 
 def highway(paint: Painter, place: Place) -> None:
-    """A wide road with lanes, guard rails and much traffic."""
-    wide = float(paint.rng.uniform(0.80, 1.0))
-    hills(paint, 0.10)
+    """A wide road with two to four lanes a side, guard rails or a noise barrier, and much traffic."""
+    plan = paint.plan("highway")
+    lanes, mid = int(plan.integers(2, 5)), _middle(paint, plan, 0.6)
+    wide = 0.22 * lanes + float(plan.uniform(0.12, 0.26))
+    paint.bend = float(plan.uniform(-0.28, 0.28))
+    walled, with_gantry, side = plan.uniform() < 0.35, plan.uniform() < 0.5, _sign(plan)
+    kind = _kind(plan, "round", "column", "conifer")
+    hills(paint, float(plan.uniform(0.06, 0.16)))
     if place.building_height > 0.15:
         row(paint, 0.10 + 0.14 * place.building_height, gaps=0.4)
     hedge_line(paint, place.greenery)
-    paint.plain("grass", (134, 154, 86))
-    paint.strip(-wide, wide, "road", ASPHALT)
-    for lane in (-0.5, 0.0, 0.5):
-        _dashes(paint, lane * wide)
-    for side in (-1.0, 1.0):
-        _fence(paint, side * (wide + 0.06), 1.0, 12.0, 0.11, colour=(176, 180, 184))
-    for z in _depths(paint, _count(place.greenery, 6), 2.0, 7.0):
-        tree(paint, float(paint.rng.choice((-1, 1))) * (wide + 0.5), z, 0.7)
-    if paint.rng.uniform() < 0.6:
-        x, foot = paint.ground(0.0, 4.5)
-        reach = (wide + 0.1) / 4.5
-        top = foot - 0.30
-        for side in (-1.0, 1.0):
-            paint.box(
-                x + side * reach - 0.006,
-                top,
-                x + side * reach + 0.006,
-                foot,
-                "signboard",
-                (120, 124, 128),
-                z=4.5,
-            )
-        paint.box(
-            x - 0.62 * reach, top - 0.03, x + 0.62 * reach, top + 0.05, "signboard", (36, 92, 156), z=2.0
-        )
-        paint.box(x - reach, top + 0.01, x + reach, top + 0.022, "signboard", (120, 124, 128), z=4.5)
-    _traffic(paint, place.traffic, wide, most=12, heavy=0.35, lanes=4)
-
-
-def plaza(paint: Painter, place: Place) -> None:
-    """A paved square with people, a fountain and buildings around."""
-    foot = paint.horizon + 0.06
-    row(paint, 0.20 + 0.30 * place.building_height, foot)
-    paint.plain("floor", (200, 186, 166), top=foot)
-    seam = (182, 168, 148)
-    for u in (-2.4, -1.6, -0.8, 0.0, 0.8, 1.6, 2.4):
-        near, far = paint.ground(u, 0.75), paint.ground(u, (1 - paint.horizon) / 0.06)
-        paint.polygon((near, far, (far[0] + 0.002, far[1]), (near[0] + 0.012, near[1])), "floor", seam)
-    for z in _depths(paint, _count(place.greenery, 7), 2.2, 5.0):
-        tree(paint, float(paint.rng.uniform(-1.6, 1.6)), z, 0.6)
-    if place.water > 0.08:
-        x, y = paint.ground(float(paint.rng.uniform(-0.4, 0.4)), 2.6)
-        size = 0.06 + 0.09 * place.water
-        paint.disc(x, y, 1.5 * size, 0.42 * size, "fountain", (150, 142, 132))
-        paint.disc(x, y - 0.05 * size, 1.3 * size, 0.32 * size, "fountain", (112, 168, 190))
-        paint.box(x - 0.05 * size, y - 1.5 * size, x + 0.05 * size, y, "fountain", (214, 232, 240))
-        paint.disc(x, y - 1.45 * size, 0.42 * size, 0.34 * size, "fountain", (222, 236, 242))
-    for u in (-0.8, 0.8):
-        if paint.rng.uniform() < 0.6:
-            bench(paint, u, 2.0)
-    streetlight(paint, float(paint.rng.choice((-0.9, 0.9))), 2.8, 0.8)
-    for z in _depths(paint, 2 + _count(place.people, 14), 1.25, 6.0):
-        person(paint, float(paint.rng.uniform(-0.42, 0.42)) * z, z)
-
-
-def park(paint: Painter, place: Place) -> None:
-    """Lawn, trees, a winding path, perhaps a pond."""
-    if place.building_height > 0.12:
-        row(paint, 0.08 + 0.25 * place.building_height, gaps=0.3)
-    hedge_line(paint, 1.0)
-    paint.plain("grass", (106, 164, 72))
-    bend = float(paint.rng.uniform(-0.5, 0.5))
-    _winding(paint, bend, 0.20, "path", (204, 184, 146))
-    if place.water > 0.15:
-        side = -1.0 if bend > 0 else 1.0
-        x, y = paint.ground(side * 0.95, 2.4)
-        paint.disc(x, y, 0.10 + 0.20 * place.water, 0.025 + 0.06 * place.water, "water", WATER)
-    for z in _depths(paint, 3 + _count(place.greenery, 7), 1.7, 7.0):
-        side = float(paint.rng.choice((-1, 1)))
-        tree(paint, side * float(paint.rng.uniform(0.55, 1.5)), z, 0.75)
-    if paint.rng.uniform() < 0.7:
-        bench(paint, 0.42 * float(paint.rng.choice((-1, 1))), 1.9)
-    for z in _depths(paint, _count(place.people, 7), 1.4, 4.5):
-        person(paint, float(paint.rng.uniform(-0.5, 0.5)), z, 0.30)
-
-
-def forest(paint: Painter, place: Place) -> None:
-    """A path under close trees; little sky."""
-    for _ in range(36):
-        x, y = float(paint.rng.uniform(0, 1)), float(paint.rng.uniform(0.10, paint.horizon))
-        radius = float(paint.rng.uniform(0.07, 0.12))
-        paint.disc(x, y, radius, radius, "tree", _pick(paint, LEAVES), z=4.0, jitter=0.08)
-    paint.plain("plant", (74, 104, 48))
-    _winding(paint, float(paint.rng.uniform(-0.4, 0.4)), 0.24, "path", (142, 112, 80))
-    for z in _depths(paint, 10 + _count(place.greenery, 8), 1.15, 8.0):
-        u = float(paint.rng.choice((-1, 1))) * float(paint.rng.uniform(0.42, 1.5))
-        if paint.rng.uniform() < 0.5:
-            conifer(paint, u, z, 1.25)
-        else:
-            x, foot = paint.ground(u, z)
-            paint.box(x - 0.03 / z, 0.0, x + 0.03 / z, foot, "tree", TRUNK, z=z, jitter=0.06)
-    for _ in range(14):
-        x, y = float(paint.rng.uniform(0, 1)), float(paint.rng.uniform(-0.02, 0.14))
-        paint.disc(x, y, 0.10, 0.08, "tree", _pick(paint, LEAVES), jitter=0.08)
-    for z in _depths(paint, 4, 1.1, 3.0):
-        bush(paint, float(paint.rng.choice((-1, 1))) * float(paint.rng.uniform(0.35, 0.6)), z, 0.06)
-    for z in _depths(paint, _count(place.people, 8), 1.8, 4.0):
-        person(paint, float(paint.rng.uniform(-0.1, 0.1)), z, 0.30)
-
-
-def beach(paint: Painter, place: Place) -> None:
-    """Sea, surf and sand."""
-    shore = paint.horizon + 0.08 + 0.24 * place.water
-    colour = (58, 128, 160)
-    paint.box(0.0, paint.horizon, 1.0, shore + 0.05, "sea", colour)
-    ripples(paint, "sea", paint.horizon, shore, colour)
-    slope = float(paint.rng.uniform(-0.10, 0.10))
-    sand = ((0.0, shore + slope / 2), (1.0, shore - slope / 2), (1.0, 1.0), (0.0, 1.0))
-    foam = ((0.0, shore + slope / 2 - 0.022), (1.0, shore - slope / 2 - 0.022), sand[1], sand[0])
-    paint.polygon(foam, "sea", (236, 242, 244))
-    paint.polygon(sand, "sand", (226, 204, 158))
-    for _ in range(int(paint.rng.integers(0, 4))):
-        x, y = float(paint.rng.uniform(0, 1)), float(paint.rng.uniform(shore + 0.04, 0.95))
-        paint.disc(x, y, 0.05, 0.025, "rock", (122, 116, 108), jitter=0.08)
-    if paint.rng.uniform() < 0.4:
-        boat(paint, float(paint.rng.uniform(0.1, 0.9)), paint.horizon + 0.035, 0.035)
-    for z in _depths(paint, 1 + _count(place.people, 8), 1.2, 3.0):
-        x, _y = paint.ground(0.0, z)
-        if paint.ground(0.0, z)[1] > shore + 0.05:
-            u = float(paint.rng.uniform(-0.45, 0.45)) * z
-            if paint.rng.uniform() < 0.35:
-                _parasol(paint, u, z)
-            else:
-                person(paint, u, z, 0.28)
-    if place.greenery > 0.08:
-        for side in (-1.0, 1.0):
-            bush(paint, side * 0.55, 1.25, 0.05 + 0.25 * place.greenery)
-
-
-def harbor(paint: Painter, place: Place) -> None:
-    """A quay, boats, warehouses and a crane across the water."""
-    far = paint.horizon + 0.03
-    row(paint, 0.12 + 0.20 * place.building_height, far, gaps=0.2)
-    for _ in range(2):
-        _crane(paint, float(paint.rng.uniform(0.1, 0.9)), far, float(paint.rng.uniform(0.22, 0.34)))
-    paint.box(0.0, far, 1.0, 1.0, "water", (66, 104, 124))
-    quay = 0.84 - 0.10 * (1 - place.water)
-    ripples(paint, "water", far, quay, (66, 104, 124), 18)
-    for index, y in enumerate(sorted(paint.rng.uniform(far + 0.06, quay - 0.02, 3 + _count(place.water, 4)))):
-        near = (float(y) - far) / (quay - far)
-        boat(
-            paint, float((index * 0.37 + paint.rng.uniform(0.0, 0.25)) % 1.0), float(y), 0.045 + 0.075 * near
-        )
-    paint.box(0.0, quay, 1.0, 1.0, "sidewalk", (166, 160, 150))
-    paint.box(0.0, quay, 1.0, quay + 0.018, "sidewalk", (120, 114, 106))
-    for x in (0.15, 0.5, 0.85):
-        paint.box(x - 0.012, quay - 0.03, x + 0.012, quay + 0.01, "sidewalk", (58, 58, 62))
-    for _ in range(_count(place.people, 7)):
-        person(paint, float(paint.rng.uniform(-0.45, 0.45)), 1.12, 0.30)
-
-
-def river(paint: Painter, place: Place) -> None:
-    """A river between green banks, with a bridge."""
-    if place.building_height > 0.15:
-        row(paint, 0.08 + 0.25 * place.building_height, gaps=0.35)
-    hills(paint, 0.07)
-    hedge_line(paint, 1.0)
-    paint.plain("grass", (118, 158, 80))
-    wide, colour = 0.40 + 0.45 * place.water, (74, 122, 132)
-    shift = float(paint.rng.uniform(-0.25, 0.25))
-    paint.strip(shift - wide, shift + wide, "river", colour, far=9.0)
-    for z in _depths(paint, 9, 1.05, 6.0):
-        x, y = paint.ground(shift + float(paint.rng.uniform(-0.7, 0.7)) * wide, z)
-        paint.box(x - 0.07 / z, y, x + 0.07 / z, y + 0.012 / z, "river", (108, 152, 160), z=z)
-    if paint.rng.uniform() < 0.65:
-        z = 4.2
-        (left, y), (right, _) = paint.ground(shift - wide - 0.25, z), paint.ground(shift + wide + 0.25, z)
-        stone = (164, 150, 134)
-        paint.box(left, y - 0.115, right, y - 0.065, "bridge", stone, z=z)
-        for share in (0.0, 0.33, 0.67, 1.0):
-            x = left + share * (right - left)
-            paint.box(x - 0.012, y - 0.07, x + 0.012, y + 0.01, "bridge", stone, z=z)
-    for z in _depths(paint, 2 + _count(place.greenery, 8), 1.4, 6.0):
+    paint.plain("earth", (170, 158, 122))
+    for flank in (-1.0, 1.0):
+        left, right = sorted((mid + flank * wide, mid + flank * (wide + 0.1 + 2.6 * place.greenery)))
+        paint.strip(left, right, "grass", (134, 154, 86))
+    paint.strip(mid - wide - 0.05, mid + wide + 0.05, "road", (112, 112, 114))
+    paint.strip(mid - wide, mid + wide, "road", ASPHALT)
+    for lane in range(1, lanes):
+        dashes(paint, mid + wide * (2.0 * lane / lanes - 1.0))
+    for spot in paint.scatter("trees", 8 * place.greenery, 1.8, 7.0):
         tree(
             paint,
-            shift + float(paint.rng.choice((-1, 1))) * (wide + float(paint.rng.uniform(0.2, 0.7))),
-            z,
-            0.6,
+            mid + spot.side * (wide + 0.35 + 0.4 * spot.across),
+            spot.z,
+            0.6 + 0.4 * place.greenery,
+            kind,
         )
-    for z in _depths(paint, 3, 1.1, 2.4):
-        bush(paint, shift + float(paint.rng.choice((-1, 1))) * (wide + 0.05), z, 0.06)
-    for z in _depths(paint, _count(place.people, 6), 1.6, 4.0):
-        person(paint, shift + float(paint.rng.choice((-1, 1))) * (wide + 0.15), z, 0.28)
+    for flank in (-1.0, 1.0):
+        if walled and flank == side:
+            paint.wall(mid + flank * (wide + 0.10), 0.9, 14.0, 0.42, "fence", (146, 150, 142))
+            paint.wall(mid + flank * (wide + 0.10), 0.9, 14.0, 0.42, "fence", (108, 128, 118), low=0.30)
+        else:
+            fence(paint, mid + flank * (wide + 0.08), 1.0, 12.0, 0.12, colour=(176, 180, 184))
+    if with_gantry:
+        gantry(paint, mid, wide + 0.08, 4.2)
+    elif plan.uniform() < 0.6:
+        sign(paint, mid + side * (wide + 0.2), 2.6, 0.8)
+    _traffic(paint, place.traffic, mid, wide, most=13, heavy=0.3, lanes=lanes)
 
 
-def field(paint: Painter, place: Place) -> None:
-    """Open land under a wide sky, furrows, a fence, distant hills."""
-    hills(paint, 0.16)
-    hedge_line(paint, 0.2 + 0.4 * place.greenery)
-    colour = (196 - 70 * place.greenery, 178 - 4 * place.greenery, 96 - 24 * place.greenery)
-    paint.plain("field", colour)
-    furrow = (colour[0] * 0.88, colour[1] * 0.9, colour[2] * 0.86)
-    for u in range(-14, 15, 2):
-        near, far = paint.ground(0.45 * u, 0.75), paint.ground(0.45 * u, 40.0)
-        paint.polygon((near, far, (near[0] + 0.03, near[1])), "field", furrow)
-    if place.water > 0.06:
-        x, y = paint.ground(float(paint.rng.uniform(-0.6, 0.6)), 3.0)
-        paint.disc(x, y, 0.10 + 0.3 * place.water, 0.015 + 0.07 * place.water, "water", WATER)
-    if paint.rng.uniform() < 0.6:
-        _fence(paint, float(paint.rng.choice((-0.8, 0.8))), 1.0, 8.0, 0.14, colour=(128, 100, 72))
-    for z in _depths(paint, 1 + _count(place.greenery, 3), 2.5, 8.0):
-        tree(paint, float(paint.rng.uniform(-0.45, 0.45)) * z, z, 0.8)
-    for z in _depths(paint, 5, 1.05, 2.5):
-        bush(paint, float(paint.rng.uniform(-0.5, 0.5)) * z, z, 0.04)
+# ------------------------------------------------------------------------ squares
+def plaza(paint: Painter, place: Place) -> None:
+    """A paved square: buildings ahead or on one side, fountain, trees in rows or scattered, café tables."""
+    plan = paint.plan("plaza")
+    layout, side, foot = _kind(plan, "ahead", "corner", "corner", "open"), _sign(plan), paint.horizon + 0.05
+    kind, rows, cafe = _kind(plan, "round", "small", "column"), plan.uniform() < 0.5, plan.uniform() < 0.6
+    spring, shops = float(plan.uniform(-0.35, 0.35)), plan.uniform() < 0.6
+    tone = pick(paint, ((200, 186, 166), (186, 182, 176), (206, 178, 150)))
+    height = 0.16 + 0.32 * place.building_height
+    hedge_line(paint, place.greenery)
+    row(paint, height, foot, shops=shops, gaps=0.45 if layout == "open" else 0.0)
+    paint.plain("floor", tone, top=foot)
+    for index in range(-3, 4):
+        paint.strip(
+            0.8 * index - 0.02,
+            0.8 * index + 0.02,
+            "floor",
+            toned(tone, 0.92),
+            far=(1 - paint.horizon) / 0.055,
+        )
+    beds = 0.9 * place.greenery
+    if beds > 0.02:
+        paint.patch(side * 0.75 - beds, side * 0.75 + beds, 2.2, 4.6, "grass", LAWN)
+    if layout == "corner":
+        _wing(paint, plan, side * 0.95, 0.7 + 1.2 * place.building_height, (7.0, 3.4, 2.2, 1.3), shop=shops)
+    if place.water > 0.04:
+        fountain(paint, spring - 0.3 * side, 2.4, 0.03 + 0.15 * place.water)
+    if plan.uniform() < 0.35:
+        _statue(paint, -side * 0.7)
+    for spot in paint.scatter("trees", 8 * place.greenery, 1.9, 5.0):
+        u = -side * 0.62 if rows else (spot.across - 0.5) * 0.9 * spot.z
+        tree(paint, u, spot.z, 0.5 + 0.4 * place.greenery, kind)
+    for z in (3.0, 2.2) if cafe else ():
+        parasol(paint, side * 0.55, z, 0.42)
+    for u in (-0.6, 0.6):
+        if plan.uniform() < 0.5:
+            bench(paint, u, 2.0)
+    streetlight(paint, _sign(plan) * 0.75, 2.7, 0.85)
+    _crowd(paint, place, most=15, near=1.3, far=6.0, least=1)
 
 
 def market(paint: Painter, place: Place) -> None:
-    """Stalls under coloured awnings, crowds, houses behind."""
-    foot = paint.horizon + 0.04
-    row(paint, 0.24 + 0.24 * place.building_height, foot)
-    paint.plain("sidewalk", (186, 174, 158), top=foot)
-    stripes: tuple[Colour, ...] = ((206, 64, 58), (62, 120, 176), (232, 180, 62), (74, 146, 92))
-    for z in (4.6, 3.0, 2.0):
-        for side in (-1.0, 1.0):
-            _stall(paint, side * float(paint.rng.uniform(0.62, 0.76)), z, _pick(paint, stripes))
-        for _ in range(1 + _count(place.people, 3)):
-            person(
-                paint, float(paint.rng.uniform(-0.34, 0.34)), z * float(paint.rng.uniform(0.82, 1.0)), 0.32
-            )
-    for z in _depths(paint, _count(place.greenery, 4), 3.0, 5.0):
-        tree(paint, float(paint.rng.choice((-1, 1))) * 1.4, z, 0.6)
-    for _ in range(_count(place.people, 3)):
-        person(paint, float(paint.rng.uniform(-0.4, 0.4)), 1.35, 0.36)
+    """Stalls under coloured awnings along an alley or on one side, crowds, buildings behind."""
+    plan = paint.plan("market")
+    layout, side, foot = _kind(plan, "alley", "both", "one"), _sign(plan), paint.horizon + 0.04
+    gap, kind = float(plan.uniform(0.50, 0.74)), _kind(plan, "round", "small")
+    row(paint, 0.20 + 0.28 * place.building_height, foot, shops=True)
+    paint.plain(*_kind_of_ground(plan), top=foot)
+    if layout == "alley":
+        for flank in (-1.0, 1.0):
+            height = 0.7 + 1.3 * place.building_height
+            _wing(paint, plan, flank * (gap + 0.28), height, (6.0, 3.2, 1.9, 1.0), shop=False)
+    for spot in paint.scatter("trees", 6 * place.greenery, 2.6, 5.0):
+        tree(paint, spot.side * (gap + 0.3), spot.z, 0.7 + 0.4 * place.greenery, kind)
+    for number, z in enumerate((5.2, 3.7, 2.7, 1.95)):
+        for flank in (-1.0, 1.0):
+            if layout == "one" and flank != side:
+                if number % 2:
+                    parasol(paint, flank * gap, z, 0.46)
+                continue
+            paint.rng = paint.stream(f"stall {number} {flank}")
+            stall(paint, flank * gap, z)
+    _crowd(paint, place, most=13, near=1.3, far=5.0, least=2, narrow=0.30)
+
+
+def _kind_of_ground(plan: np.random.Generator) -> tuple[str, Colour]:
+    tones: tuple[Colour, ...] = ((186, 174, 158), (170, 164, 158), (190, 164, 136))
+    return "sidewalk", tones[int(plan.integers(3))]
 
 
 def construction(paint: Painter, place: Place) -> None:
-    """A building site: crane, bare frame, earth, fence, machines."""
-    base = paint.horizon + 0.04
-    row(paint, 0.10 + 0.10 * place.building_height, gaps=0.5)
-    _crane(paint, float(paint.rng.uniform(0.12, 0.88)), base, 0.36 + 0.08 * place.building_height)
-    paint.plain("earth", (176, 140, 98))
-    left = float(paint.rng.uniform(0.12, 0.45))
-    floors, wide = 2 + round(3 * place.building_height), 0.34
-    grey = (158, 156, 152)
-    for floor in range(floors + 1):
-        y = base + 0.03 - floor * 0.075
-        paint.box(left, y - 0.014, left + wide, y, "building", grey)
-        if floor < floors:
-            for column in range(5):
-                x = left + wide * column / 4
-                paint.box(x - 0.008, y - 0.075, x + 0.008, y, "building", grey)
-    for _ in range(2):
-        x, y = paint.ground(float(paint.rng.uniform(-0.8, 0.8)), float(paint.rng.uniform(1.8, 3.0)))
-        size = float(paint.rng.uniform(0.07, 0.13))
+    """A building site: pit, bare frame or scaffolded building, cranes, machines, perhaps a fence in front."""
+    plan = paint.plan("site")
+    stage, base = _kind(plan, "frame", "scaffold", "pit"), paint.horizon + 0.05
+    left, wide, side = float(plan.uniform(0.06, 0.52)), float(plan.uniform(0.30, 0.42)), _sign(plan)
+    fenced, heaps = plan.uniform() < 0.5, plan.uniform(-0.6, 0.6, 2)
+    row(paint, 0.08 + 0.12 * place.building_height, gaps=0.4)
+    hedge_line(paint, 2 * place.greenery)
+    x = left + wide / 2 + side * 0.3
+    x = x if 0.08 < x < 0.92 else left + wide / 2 - side * 0.3
+    crane(paint, min(0.9, max(0.1, x)), base, 0.30 + 0.10 * place.building_height, 1.0 if x < 0.5 else -1.0)
+    paint.plain("earth", pick(paint, (EARTH, (164, 138, 108), (188, 150, 104))))
+    if stage == "pit":
+        (x0, y0), (x1, y1) = (left - 0.1, base + 0.05), (left + wide + 0.15, base + 0.17)
+        paint.polygon(((x0, y1), (x0 + 0.05, y0), (x1 - 0.05, y0), (x1, y1)), "earth", (116, 90, 66))
         paint.polygon(
-            ((x - size, y), (x, y - 0.7 * size), (x + size, y)), "rock", (132, 122, 112), jitter=0.06
+            ((x0 + 0.05, y0), (x1 - 0.05, y0), (x1 - 0.07, y0 + 0.03), (x0 + 0.07, y0 + 0.03)),
+            "earth",
+            (92, 72, 56),
         )
-    for z in _depths(paint, 1 + _count(place.traffic, 4), 1.8, 4.0):
-        lorry(paint, float(paint.rng.uniform(-0.35, 0.35)) * z, z, "truck", (226, 164, 44), 0.30)
-    for z in _depths(paint, 1 + _count(place.people, 6), 1.5, 3.0):
-        person(paint, float(paint.rng.uniform(-0.4, 0.4)) * z, z, 0.28)
-    top = 0.80
-    for index in range(9):
-        x = index / 8
-        paint.box(x - 0.007, top, x + 0.007, 0.98, "fence", (216, 110, 40))
-    for y in (top + 0.03, top + 0.10):
-        paint.box(0.0, y, 1.0, y + 0.022, "fence", (232, 232, 226))
-
-
-# --------------------------------------------------------------------- groupings
-def _dashes(paint: Painter, u: float) -> None:
-    z = 0.8
-    while z < 16.0:
-        corners = (paint.ground(u - 0.012, z), paint.ground(u + 0.012, z))
-        ends = (paint.ground(u + 0.012, z * 1.22), paint.ground(u - 0.012, z * 1.22))
-        paint.polygon((*corners, *ends), "road", (226, 226, 220), z=min(z, 6.0))
-        z *= 1.55
-
-
-def _fence(
-    paint: Painter, u: float, near: float, far: float, height: float, colour: Colour = (206, 200, 188)
-) -> None:
-    (x0, y0), (x1, y1) = paint.ground(u, near), paint.ground(u, far)
-    for share in (0.45, 0.95):
-        low, high = share * height, (share - 0.22) * height
-        rail = ((x0, y0 - low / near), (x1, y1 - low / far), (x1, y1 - high / far), (x0, y0 - high / near))
-        paint.polygon(rail, "fence", colour)
-    z = far
-    while z > near:
-        x, y = paint.ground(u, z)
-        paint.box(x - 0.008 / z, y - height / z, x + 0.008 / z, y, "fence", colour, z=z)
-        z /= 1.25
-
-
-def _traffic(paint: Painter, level: float, wide: float, *, most: int, heavy: float, lanes: int = 2) -> None:
-    for z in _depths(paint, _count(level, most), 1.35, 9.0):
-        lane = int(paint.rng.integers(lanes))
-        u = wide * (2 * (lane + 0.5) / lanes - 1)
-        size = 0.62 * wide * 2 / lanes
-        if paint.rng.uniform() < heavy:
-            if paint.rng.uniform() < 0.5:
-                lorry(paint, u, z, "bus", (204, 62, 50), size * 1.2)
-            else:
-                lorry(paint, u, z, "truck", (222, 222, 216), size * 1.2)
+    _shell(paint, place, stage, left, wide, base + 0.03)
+    for number, u in enumerate(heaps):
+        x, y = paint.ground(float(u) * 2.2, 2.2 + number)
+        size = 0.08 + 0.04 * abs(float(u))
+        paint.polygon(
+            ((x - size, y), (x - 0.2 * size, y - 0.7 * size), (x + size, y)), "rock", (132, 122, 112)
+        )
+    for spot in paint.scatter("bushes", 14 * place.greenery, 1.7, 4.0):
+        bush(paint, spot.side * 0.5 * spot.z, spot.z, 0.09)
+    for spot in paint.scatter("machines", 1 + 8 * place.traffic, 1.6, 4.0):
+        u = (spot.across - 0.5) * 0.8 * spot.z
+        if spot.number % 2 == 0:
+            digger(paint, u, spot.z, 0.44)
         else:
-            car(paint, u, z, size)
+            lorry(paint, u, spot.z, "truck", 0.30, front=spot.side > 0)
+    _crowd(paint, place, most=10, near=1.5, far=3.5, least=1)
+    if fenced:
+        barrier(paint, 1.08, 0.17, (216, 110, 40))
+    elif plan.uniform() < 0.5:
+        sign(paint, side * 0.38, 1.5, 0.42)
 
 
-def _winding(paint: Painter, bend: float, wide: float, element: str, colour: Colour) -> None:
-    left, right = [], []
-    z = 0.75
-    while z < 14.0:
-        middle = bend * (1.0 - 1.0 / z) ** 2 * z * 0.8
-        left.append(paint.ground(middle - wide, z))
-        right.append(paint.ground(middle + wide, z))
-        z *= 1.25
-    paint.polygon([*left, *reversed(right)], element, colour)
-
-
-def _parasol(paint: Painter, u: float, z: float) -> None:
-    x, foot = paint.ground(u, z)
-    size = 0.30 / z
-    paint.box(x - 0.02 * size, foot - size, x + 0.02 * size, foot, "awning", (238, 236, 228), z=z)
-    roof = (
-        (x - 0.5 * size, foot - 0.72 * size),
-        (x + 0.5 * size, foot - 0.72 * size),
-        (x, foot - 1.05 * size),
+# ------------------------------------------------------------------------ green
+def park(paint: Painter, place: Place) -> None:
+    """Lawn, trees and a path: winding, an avenue, a pond in front, or an open lawn with benches."""
+    plan = paint.plan("park")
+    layout, side = _kind(plan, "winding", "avenue", "pond", "lawn"), _sign(plan)
+    bend, wide, mid = (
+        float(plan.uniform(0.12, 0.32)) * -side,
+        float(plan.uniform(0.14, 0.24)),
+        _middle(paint, plan),
     )
-    paint.polygon(roof, "awning", _pick(paint, ((206, 64, 58), (62, 120, 176), (232, 180, 62))), z=z)
-
-
-def _stall(paint: Painter, u: float, z: float, colour: Colour) -> None:
-    x, foot = paint.ground(u, z)
-    wide, height = 0.40 / z, 0.46 / z
-    for side in (-0.92, 0.92):
-        paint.box(
-            x + side * wide / 2 - 0.008,
-            foot - height,
-            x + side * wide / 2 + 0.008,
-            foot,
-            "awning",
-            (150, 140, 128),
-            z=z,
+    kinds = [_kind(plan, "round", "column", "birch", "conifer", "round") for _ in range(2)]
+    if place.building_height > 0.12:
+        row(paint, 0.08 + 0.25 * place.building_height, gaps=0.3)
+    hedge_line(paint, place.greenery)
+    paint.plain("grass", pick(paint, ((106, 164, 72), (120, 168, 78), (98, 152, 76))))
+    sand: Colour = (204, 184, 146)
+    paint.bend = 0.0 if layout == "avenue" else bend
+    mid += 0.42 * side if layout == "pond" else 0.0
+    wide *= 1.0 + 1.6 * (1.0 - place.greenery)
+    if layout != "lawn":
+        paint.strip(mid - wide, mid + wide, "path", sand, far=16.0)
+    else:
+        wide = 0.25
+        y, thick = paint.ground(0.0, 2.2)[1], 0.03 + 0.16 * (1.0 - place.greenery)
+        paint.polygon(
+            ((0.0, y - 0.02), (1.0, y + 0.03), (1.0, y + 0.03 + thick), (0.0, y - 0.02 + thick)), "path", sand
         )
-    paint.box(
-        x - wide / 2, foot - 0.42 * height, x + wide / 2, foot - 0.05 * height, "awning", (146, 106, 70), z=z
+    paint.bend = 0.0
+    if place.water > 0.04:
+        size = place.water**0.5
+        if layout == "pond":
+            x, y = paint.ground(mid - 0.85 * side, 1.6)
+            paint.disc(x, y, 0.56 * size, 0.17 * size, "water", POND)
+            paint.disc(x, y - 0.02 * size, 0.40 * size, 0.10 * size, "water", toned(POND, 1.08))
+        else:
+            x, y = paint.ground(side * 0.95, 2.3)
+            paint.disc(x, y, 0.36 * size, 0.10 * size, "water", POND)
+    for spot in paint.scatter("trees", 1 + 11 * place.greenery, 1.8, 7.0):
+        u = wide + 0.25 if layout == "avenue" else 0.5 + 0.8 * spot.across
+        kind = kinds[0] if layout == "avenue" or spot.number % 3 else kinds[1]
+        tree(paint, mid + spot.side * u, spot.z, 0.5 + 0.38 * place.greenery, kind)
+    if layout == "lawn" or plan.uniform() < 0.6:
+        bench(paint, mid - side * (wide + 0.2), 1.8, 0.30)
+    if plan.uniform() < 0.4:
+        streetlight(paint, mid + side * (wide + 0.08), 2.4, 0.65)
+    _crowd(paint, place, most=8, near=2.6 if layout == "pond" else 1.4, far=5.0, narrow=0.3)
+
+
+def forest(paint: Painter, place: Place) -> None:
+    """A path or a stream under close trees of one or two kinds; little sky."""
+    plan = paint.plan("forest")
+    wood, stream = _kind(plan, "conifer", "broad", "birch", "mixed"), plan.uniform() < 0.4
+    wide, mid = float(plan.uniform(0.16, 0.28)), _middle(paint, plan)
+    paint.bend = float(plan.uniform(-0.25, 0.25))
+    leaves: tuple[Colour, ...] = {"birch": ((126, 160, 72), (108, 146, 62))}.get(wood, LEAVES)
+    for x, y, radius in plan.uniform((-0.02, 0.14, 0.07), (1.02, paint.horizon, 0.12), (34, 3)):
+        paint.disc(x, y, radius, radius, "tree", toned(pick(paint, leaves), 0.9), z=4.0)
+    paint.box(0.0, paint.horizon - 0.08, 1.0, paint.horizon + 0.01, "tree", toned(leaves[1], 0.6), z=3.0)
+    paint.plain("plant", pick(paint, ((74, 104, 48), (92, 112, 54), (84, 96, 48))))
+    paint.strip(mid - wide, mid + wide, "path", pick(paint, ((142, 112, 80), (156, 132, 98))), far=14.0)
+    if stream or place.water > 0.12:
+        brook = mid + (0.62 if paint.bend < 0 else -0.62)
+        half = 0.05 + 0.7 * place.water
+        paint.strip(brook - half, brook + half, "water", (84, 124, 138), far=9.0)
+    for spot in paint.scatter("trees", 6 + 10 * place.greenery, 1.15, 8.0):
+        u, z = mid + spot.side * (wide + 0.16 + 0.9 * spot.across), spot.z
+        if wood == "conifer" or (wood == "mixed" and spot.number % 2):
+            tree(paint, u, z, 1.3, "conifer")
+        else:
+            x, foot = paint.ground(u, z)
+            pale = wood == "birch"
+            half = (0.026 if pale else 0.036) / z
+            bark: Colour = (226, 222, 210) if pale else TRUNK
+            paint.box(x - half, 0.0, x + half, foot, "tree", bark, z=z)
+            if pale:
+                for share in (0.3, 0.55, 0.8):
+                    y = share * foot
+                    paint.box(x - half, y, x + 0.3 * half, y + 0.018 / z, "tree", (70, 66, 62), z=z)
+    paint.rng = paint.stream("canopy")
+    for x, y in plan.uniform((0.0, -0.04), (1.0, 0.12), (12, 2)):
+        paint.disc(x, y, 0.11, 0.08, "tree", pick(paint, leaves))
+    for spot in paint.scatter("bushes", 4, 1.15, 3.0):
+        bush(paint, mid + spot.side * (wide + 0.14 + 0.2 * spot.across), spot.z, 0.06)
+    _walkers(paint, place, mid, -0.1, 0.2, most=9)
+
+
+def field(paint: Painter, place: Place) -> None:
+    """Open land: crop rows, a flower meadow or pasture, with fence, path and trees; hills behind."""
+    plan = paint.plan("field")
+    layout, side = _kind(plan, "rows", "meadow", "pasture", "path"), _sign(plan)
+    hills(paint, float(plan.uniform(0.06, 0.2)))
+    hedge_line(paint, place.greenery)
+    colour = (200 - 80 * place.greenery, 178 - 8 * place.greenery, 96 - 24 * place.greenery)
+    kinds = [_kind(plan, "round", "column", "birch", "conifer") for _ in range(2)]
+    mid, fenced = float(plan.uniform(-0.3, 0.3)), plan.uniform() < 0.6
+    paint.plain("field", colour)
+    bare = 1.0 - place.greenery
+    y = paint.horizon + 0.02 + 0.16 * bare
+    paint.polygon(
+        ((0.0, paint.horizon + 0.01), (1.0, paint.horizon + 0.01), (1.0, y), (0.0, y - 0.02)), "earth", EARTH
     )
-    for index in range(6):
-        left = x - 0.56 * wide + index * 1.12 * wide / 6
-        tone = colour if index % 2 == 0 else (238, 234, 224)
-        paint.box(
-            left, foot - 1.08 * height, left + 1.12 * wide / 6, foot - 0.78 * height, "awning", tone, z=z
+    if layout == "rows":
+        for u in range(-9, 10):
+            middle = 0.62 * u + mid
+            paint.strip(
+                middle - 0.09 - 0.07 * bare, middle + 0.09 + 0.07 * bare, "earth", (142, 112, 76), far=4.0
+            )
+    elif layout == "path":
+        paint.bend = 0.2 * side
+        paint.strip(mid - 0.12 - 0.2 * bare, mid + 0.12 + 0.2 * bare, "path", (206, 184, 142), far=14.0)
+        paint.bend = 0.0
+    elif layout == "meadow":
+        petal = pick(paint, ((214, 66, 58), (244, 214, 84), (176, 120, 190), (244, 240, 236)))
+        for spot in paint.scatter("flowers", 26, 1.0, 3.2):
+            x, foot = paint.ground((spot.across - 0.5) * 1.2 * spot.z, spot.z)
+            paint.disc(x, foot, 0.024 / spot.z, 0.018 / spot.z, "field", petal)
+    if place.water > 0.03:
+        x, y = paint.ground(-0.9 * side, 2.2)
+        paint.disc(x, y, 0.9 * place.water**0.5, 0.22 * place.water**0.5, "water", POND)
+    for spot in paint.scatter("trees", 8 * place.greenery, 2.0, 8.0):
+        kind = kinds[0] if spot.number % 3 else kinds[1]
+        tree(
+            paint, spot.side * (0.14 + 0.34 * spot.across) * spot.z, spot.z, 0.5 + 0.5 * place.greenery, kind
         )
+    if fenced:
+        fence(paint, side * 0.62 + mid, 1.0, 9.0, 0.16, colour=(128, 100, 72))
+    for spot in paint.scatter("bushes", 8 * place.greenery, 1.1, 3.0):
+        bush(paint, (spot.across - 0.5) * spot.z, spot.z, 0.05)
+    _crowd(paint, place, most=9, near=1.8, far=4.0)
 
 
-def _crane(paint: Painter, x: float, foot: float, height: float) -> None:
-    yellow, reach = (226, 178, 52), (1.0 if x < 0.5 else -1.0) * 0.75 * height
-    paint.box(x - 0.011, foot - height, x + 0.011, foot, "tower", yellow)
-    paint.box(
-        min(x - 0.25 * reach, x + reach),
-        foot - height,
-        max(x - 0.25 * reach, x + reach),
-        foot - height + 0.018,
-        "tower",
-        yellow,
+# ------------------------------------------------------------------------ water
+def beach(paint: Painter, place: Place) -> None:
+    """Sea, surf and sand: the sea ahead at a slant, or to one side, with a headland or without."""
+    plan = paint.plan("beach")
+    beside, side, tilt = plan.uniform() < 0.4, _sign(plan), float(plan.uniform(-0.12, 0.12))
+    headland, sailing, rocks, top = (
+        plan.uniform() < 0.4,
+        plan.uniform() < 0.5,
+        int(plan.integers(0, 3)),
+        paint.horizon,
     )
-    hook = x + 0.7 * reach
-    paint.box(hook - 0.003, foot - height, hook + 0.003, foot - 0.6 * height, "tower", (74, 74, 78))
-    paint.box(x - 0.02, foot - height - 0.035, x + 0.02, foot - height, "tower", yellow)
+    paint.box(0.0, top, 1.0, 1.0, "sand", (226, 204, 158))
+    shore = _sea(paint, place.water, side, tilt, beside=beside)
+    if headland:
+        x = 0.0 if side > 0 else 1.0
+        ridge = [
+            (x, top - 0.10),
+            (x + side * 0.16, top - 0.07),
+            (x + side * 0.34, top + 0.005),
+            (x, top + 0.005),
+        ]
+        paint.polygon(ridge, "mountain", (112, 134, 112), z=3.0)
+    if sailing:
+        boat(paint, 0.5 - 0.28 * side, top + 0.045, 0.045)
+    if place.building_height > 0.08 and beside:
+        edge = 0.93 if side > 0 else -0.06
+        frontage(paint, edge, edge + 0.13, top + 0.05, 0.08 + 0.5 * place.building_height, z=2.5)
+    for number in range(rocks):
+        x = 0.5 + side * (0.18 + 0.2 * number)
+        paint.disc(x, max(shore + 0.06, 0.88) + 0.03 * number, 0.06, 0.03, "rock", (122, 116, 108))
+    for spot in paint.scatter("palms", 15 * place.greenery, 1.1, 2.4):
+        u = (0.5 + side * (0.32 + 0.14 * spot.across) - paint.vanish) * spot.z
+        if beside or paint.ground(0.0, spot.z)[1] > shore + 0.03:
+            tree(paint, u, spot.z, 0.9, "palm")
+    _bathers(paint, place, side, shore, beside=beside)
+    if place.greenery > 0.05:
+        bush(paint, 0.5 + 0.46 * side - paint.vanish, 1.05, 0.03 + 0.45 * place.greenery)
+
+
+def harbor(paint: Painter, place: Place) -> None:
+    """Boats on harbour water between warehouses and a quay: in front of us, or along one side."""
+    plan = paint.plan("harbor")
+    layout, side, far = _kind(plan, "front", "side", "side"), _sign(plan), paint.horizon + 0.03
+    reach, tops, cranes = plan.uniform(0.24, 0.34), plan.uniform(0.2, 0.8, 2), int(plan.integers(1, 3))
+    row(paint, 0.10 + 0.24 * place.building_height, far, gaps=0.2)
+    for number in range(cranes):
+        crane(
+            paint, float(tops[number]), far, float(reach) - 0.05 * number, 1.0 if tops[number] < 0.5 else -1.0
+        )
+    hedge_line(paint, 2.5 * place.greenery)
+    colour = (66, 104, 124)
+    if layout == "front":
+        depth = (1.0 - paint.horizon) / 0.03
+        for spot in paint.scatter("lorries", 8 * place.traffic, 1.0, 2.0):
+            u = (0.08 + 0.84 * spot.across - paint.vanish) * depth
+            lorry(paint, u, depth, "truck", 0.09 * depth, front=spot.side > 0)
+    paint.box(0.0, far, 1.0, 1.0, "water", colour)
+    ripples(paint, "water", far, 0.70 + 0.22 * place.water if layout == "front" else 1.0, colour, 10)
+    stone = pick(paint, ((166, 160, 150), (150, 150, 150), (176, 160, 138)))
+    if layout == "front":
+        _quay_ahead(paint, place, stone)
+    else:
+        _quay_beside(paint, place, stone, side)
+
+
+def river(paint: Painter, place: Place) -> None:
+    """A river seen along it from a bridge, along it from a bank, or across; green banks, perhaps a bridge."""
+    plan = paint.plan("river")
+    layout, side, colour = _kind(plan, "along", "bank", "across"), _sign(plan), (74, 122, 132)
+    kind, bridged = _kind(plan, "round", "birch", "column", "conifer"), plan.uniform() < 0.55
+    bend = float(plan.uniform(-0.3, 0.3))
+    if place.building_height > 0.12:
+        row(paint, 0.08 + 0.25 * place.building_height, gaps=0.35)
+    hills(paint, 0.07)
+    hedge_line(paint, place.greenery)
+    paint.plain("earth", (168, 152, 120))
+    wide, bare = 0.30 + 0.55 * place.water, 1.0 - place.greenery
+    if layout == "across":
+        _river_across(paint, place, kind, side, bridged=bridged)
+        return
+    mid = side * 0.55 + _middle(paint, plan, 0.4) if layout == "bank" else _middle(paint, plan, 0.5)
+    paint.bend = bend
+    for flank in (-1.0, 1.0):
+        start = mid + flank * (wide + 0.03 + 0.5 * bare)
+        paint.patch(start, flank * 30.0, 0.75, 60.0, "grass", (118, 158, 80))
+    paint.strip(mid - wide, mid + wide, "river", colour, far=10.0)
+    for spot in paint.scatter("waves", 8, 1.05, 5.0):
+        x, y = paint.ground(mid + (spot.across - 0.5) * 1.5 * wide, spot.z)
+        paint.box(x - 0.08 / spot.z, y, x + 0.08 / spot.z, y + 0.016 / spot.z, "river", (108, 152, 160))
+    if bridged:
+        _bridge(paint, mid, wide)
+    for spot in paint.scatter("trees", 1 + 11 * place.greenery, 1.5, 6.0):
+        tree(
+            paint,
+            mid + spot.side * (wide + 0.25 + 0.5 * spot.across),
+            spot.z,
+            0.42 + 0.36 * place.greenery,
+            kind,
+        )
+    for spot in paint.scatter("bushes", 8 * place.greenery, 1.1, 3.0):
+        bush(paint, mid + spot.side * (wide + 0.10), spot.z, 0.06)
+    if plan.uniform() < 0.35:
+        x, y = paint.ground(mid, 2.4)
+        boat(paint, x, y, 0.07)
+    if layout == "bank":
+        bench(paint, mid - side * (wide + 0.3), 1.8)
+    _walkers(paint, place, mid, wide + 0.12, 0.15, most=7)
+
+
+def _river_across(paint: Painter, place: Place, kind: str, side: float, *, bridged: bool) -> None:
+    near = paint.horizon + 0.07 + 0.34 * place.water
+    far, colour, bare = paint.horizon + 0.05, (74, 122, 132), 1.0 - place.greenery
+    paint.box(0.0, paint.horizon + 0.004, 1.0, far - 0.03 * bare, "grass", (118, 158, 80))
+    for spot in paint.scatter("far trees", 2 + 9 * place.greenery, 5.5, 8.0):
+        u = ((0.07 + 0.86 * spot.across) - paint.vanish) * spot.z
+        tree(paint, u, spot.z, 0.8 + 0.6 * place.greenery, kind)
+    paint.box(0.0, far, 1.0, near, "river", colour)
+    ripples(paint, "river", far, near, colour, 8)
+    if bridged:
+        _bridge(paint, 0.6 * side, 0.9)
+    lawn = near + 0.01 + 0.16 * bare
+    paint.box(0.0, lawn, 1.0, 1.0, "grass", (118, 158, 80))
+    limit = (1 - paint.horizon) / (near + 0.02 - paint.horizon)
+    for spot in paint.scatter("trees", 5 * place.greenery, 1.05, max(1.06, min(limit, 2.0))):
+        tree(
+            paint, (0.5 + spot.side * (0.25 + 0.25 * spot.across) - paint.vanish) * spot.z, spot.z, 0.75, kind
+        )
+    bench(paint, (0.5 + 0.2 * side - paint.vanish) * 1.15, 1.15)
+    for spot in paint.scatter("bushes", 8 * place.greenery, 1.0, max(1.01, min(limit, 2.0))):
+        bush(paint, (spot.across - paint.vanish) * spot.z, spot.z, 0.06)
+    for spot in paint.scatter("people", 7 * place.people, 1.05, max(1.06, min(limit, 2.0))):
+        person(paint, (0.1 + 0.8 * spot.across - paint.vanish) * spot.z, spot.z, 0.28)
+
+
+# ------------------------------------------------------------------------ groupings
+def _verges(paint: Painter, mid: float, wide: float, verge: float, *, cross: bool) -> None:
+    """Strips of lawn along both kerbs, open at a cross street."""
+    if verge < 0.01:
+        return
+    for side in (-1.0, 1.0):
+        edge = mid + side * (wide + 0.03)
+        for near, far in ((0.75, 2.5), (4.2, 12.0)) if cross else ((0.75, 12.0),):
+            paint.patch(edge, edge + side * verge, near, far, "grass", LAWN)
+
+
+def _statue(paint: Painter, u: float) -> None:
+    x, y = paint.ground(u, 3.0)
+    paint.box(x - 0.035, y - 0.09, x + 0.035, y, "rock", (150, 146, 140))
+    paint.box(x - 0.016, y - 0.20, x + 0.016, y - 0.09, "rock", (96, 116, 104))
+    paint.disc(x, y - 0.21, 0.018, 0.02, "rock", (96, 116, 104))
+
+
+def _wing(
+    paint: Painter,
+    plan: np.random.Generator,
+    u: float,
+    height: float,
+    edges: tuple[float, ...],
+    *,
+    shop: bool,
+) -> None:
+    """Façades along one side, from far to near."""
+    rises = plan.uniform(0.8, 1.1, len(edges))
+    for number, (far, near) in enumerate(pairwise(edges)):
+        paint.rng = paint.stream(f"wing {number} {u > 0}")
+        facade(paint, u, (near, far), height * float(rises[number]), shop=shop)
+
+
+def _shell(paint: Painter, place: Place, stage: str, left: float, wide: float, foot: float) -> None:
+    """A building that rises: bare frame or scaffolded walls."""
+    floors = 1 + round(4 * place.building_height)
+    tall = 0.085 * (1 + 4 * place.building_height) * (0.6 if stage == "pit" else 1.0)
+    step, grey, orange = tall / floors, (158, 156, 152), (222, 170, 60)
+    if stage == "scaffold":
+        wall = pick(paint, ((196, 170, 140), (176, 120, 96)))
+        paint.box(left, foot - tall, left + wide, foot, "building", wall)
+    for floor in range(floors):
+        for column in range(4):
+            if stage == "scaffold":
+                centre, top = left + wide * (column + 0.5) / 4, foot - tall + step * (floor + 0.25)
+                paint.box(centre - 0.022, top, centre + 0.022, top + 0.5 * step, "building", (74, 84, 98))
+            else:
+                post, y = left + wide * column / 3, foot - floor * step
+                paint.box(post - 0.009, y - step, post + 0.009, y, "building", grey)
+    for floor in range(floors + 1):
+        y = foot - floor * step
+        paint.box(left, y - 0.012, left + wide, y, "building", orange if stage == "scaffold" else grey)
+    for column in range(5 if stage == "scaffold" else 0):
+        post = left + wide * column / 4
+        paint.box(post - 0.005, foot - tall - 0.02, post + 0.005, foot, "building", orange)
+
+
+def _sea(paint: Painter, level: float, side: float, tilt: float, *, beside: bool) -> float:
+    """Sea with surf; returns the picture height below which there is sand in the middle of the picture."""
+    top, colour, foam = paint.horizon, (58, 128, 160), (236, 242, 244)
+    shore = 0.9 if beside else top + 0.05 + (0.86 - top) * (0.15 + 0.62 * level)
+    low = top + 0.05 if beside else shore - 0.12
+    if beside:
+        near, far = -0.30 + 0.95 * level, 0.10 + 0.75 * level
+        start, stop, outer = (far, near, 0.0) if side > 0 else (1.0 - far, 1.0 - near, 1.0)
+        for shift, tone in ((0.05, foam), (0.0, colour)):
+            bank: list[Point] = [(start + side * 0.5 * shift, top)]
+            bank += [((start + stop) / 2 + side * (0.06 + shift), top + 0.22), (stop + side * shift, 1.05)]
+            paint.polygon([*bank, (outer, 1.05), (outer, top)], "sea", tone)
+    else:
+        for lift, tone in ((0.0, foam), (0.026, colour)):
+            edge = [
+                (0.0, shore + tilt / 2 - lift),
+                (0.5, shore - 0.02 - lift),
+                (1.0, shore - tilt / 2 - lift),
+            ]
+            paint.polygon([(0.0, top), *edge, (1.0, top)], "sea", tone)
+    if low - top > 0.06:
+        ripples(paint, "sea", top, low, colour)
+    return shore
+
+
+def _bathers(paint: Painter, place: Place, side: float, shore: float, *, beside: bool) -> None:
+    for spot in paint.scatter("bathers", 1 + 11 * place.people, 1.12, 2.6):
+        foot = paint.ground(0.0, spot.z)[1]
+        across = 0.5 + side * (0.14 + 0.34 * spot.across) if beside else 0.06 + 0.88 * spot.across
+        if not beside and foot < shore + 0.06:
+            continue
+        u = (across - paint.vanish) * spot.z
+        if spot.number % 4 == 1:
+            parasol(paint, u, spot.z, 0.36)
+        else:
+            person(paint, u, spot.z, 0.28)
+
+
+def _quay_ahead(paint: Painter, place: Place, stone: Colour) -> None:
+    """The quay we stand on, boats beyond its edge."""
+    quay = 0.70 + 0.22 * place.water
+    for spot in paint.scatter("boats", 3 + 3 * place.traffic + 2 * place.water, 1.9, 6.0):
+        y = paint.ground(0.0, spot.z)[1]
+        if y < quay - 0.02:
+            boat(paint, 0.06 + 0.88 * spot.across, y, 0.20 / spot.z + 0.02)
+    paint.box(0.0, quay, 1.0, 1.0, "sidewalk", stone)
+    paint.box(0.0, quay, 1.0, quay + 0.02, "sidewalk", toned(stone, 0.7))
+    for x in (0.15, 0.5, 0.85):
+        paint.box(x - 0.014, quay - 0.03, x + 0.014, quay + 0.012, "sidewalk", (58, 58, 62))
+    limit = (1.0 - paint.horizon) / (quay + 0.04 - paint.horizon)
+    for spot in paint.scatter("people", 9 * place.people, 1.05, 1.3):
+        person(paint, (spot.across - paint.vanish) * spot.z, min(spot.z, limit), 0.3)
+
+
+def _quay_beside(paint: Painter, place: Place, stone: Colour, side: float) -> None:
+    """A quay along one side with a shed and lorries, boats moored beside it."""
+    edge = -0.45 + 0.78 * place.water
+    for spot in paint.scatter("boats", 3 + 3 * place.traffic + 2 * place.water, 1.9, 6.0):
+        bank, y = paint.ground(side * edge, spot.z)
+        boat(paint, bank - side * (0.14 + 0.45 * spot.across), y, 0.20 / spot.z + 0.02)
+    paint.patch(side * edge, side * 4.0, 0.75, 9.0, "sidewalk", stone)
+    paint.patch(side * edge, side * (edge + 0.06), 0.75, 9.0, "sidewalk", toned(stone, 0.7))
+    paint.rng = paint.stream("shed")
+    facade(paint, side * (edge + 0.85), (2.2, 6.0), 0.5 + 0.9 * place.building_height)
+    streetlight(paint, side * (edge + 0.16), 2.4, 0.7)
+    for spot in paint.scatter("lorries", 8 * place.traffic, 1.9, 4.0):
+        lorry(paint, side * (edge + 0.55), spot.z, "truck", 0.34)
+    for spot in paint.scatter("people", 9 * place.people, 1.05, 3.0):
+        person(paint, side * (edge + 0.12 + 0.3 * spot.across), spot.z + 0.1, 0.32)
+
+
+def _bridge(paint: Painter, mid: float, wide: float, z: float = 4.0) -> None:
+    (left, y), (right, _) = paint.ground(mid - wide - 0.35, z), paint.ground(mid + wide + 0.35, z)
+    stone: Colour = (164, 150, 134)
+    paint.box(left, y - 0.13, right, y - 0.07, "bridge", stone, z=2.0)
+    paint.box(left, y - 0.14, right, y - 0.12, "bridge", toned(stone, 0.8), z=2.0)
+    for share in (0.0, 0.33, 0.67, 1.0):
+        x = left + share * (right - left)
+        paint.box(x - 0.016, y - 0.08, x + 0.016, y + 0.012, "bridge", stone, z=2.0)
+
+
+def _traffic(
+    paint: Painter, level: float, mid: float, wide: float, *, most: int, heavy: float, lanes: int = 2
+) -> None:
+    """Vehicles on the lanes; on a two-lane road those on the left come towards us."""
+    mix = paint.plan("mix").uniform(size=most + 1)
+    for spot in paint.scatter("traffic", level * most, 1.4, 8.0):
+        lane = int(spot.across * lanes) if lanes > 2 else int(spot.side > 0)
+        u = mid + wide * (2 * (lane + 0.5) / lanes - 1)
+        size, front = min(0.34, 0.62 * wide * 2 / lanes), lanes == 2 and lane == 0
+        chance = float(mix[spot.number])
+        if chance < heavy:
+            lorry(paint, u, spot.z, "bus" if chance < 0.5 * heavy else "truck", size * 1.2, front=front)
+        else:
+            car(paint, u, spot.z, size, front=front)
+
+
+def _parked(paint: Painter, level: float, mid: float, wide: float, *, most: int = 4) -> None:
+    """Cars along the kerbs."""
+    for spot in paint.scatter("parked", level * most, 1.9, 6.0):
+        car(paint, mid + spot.side * (wide - 0.06), spot.z, 0.24, front=spot.side < 0)
+
+
+def _walkers(paint: Painter, place: Place, mid: float, start: float, span: float, *, most: int) -> None:
+    """People on both sides of a way, alone or in pairs."""
+    for spot in paint.scatter("walkers", place.people * most, 1.35, 5.0):
+        u = mid + spot.side * (start + span * spot.across)
+        person(paint, u, spot.z)
+        if spot.number % 4 == 2:
+            person(paint, u + 0.1 * spot.side, spot.z)
+
+
+def _crowd(
+    paint: Painter, place: Place, *, most: int, near: float, far: float, least: int = 0, narrow: float = 0.42
+) -> None:
+    """People spread over open ground."""
+    amount = least + place.people * most if least or place.people > 0.02 else 0
+    for spot in paint.scatter("crowd", amount, near, far):
+        person(paint, (0.5 + 2 * narrow * (spot.across - 0.5) - paint.vanish) * spot.z, spot.z, 0.33)
 
 
 PAINTERS: dict[str, Callable[[Painter, Place], None]] = {
