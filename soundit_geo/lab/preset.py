@@ -162,7 +162,7 @@ def vae(shop: Workshop, steps: int = 1800) -> None:
     _ship(trained, shop.preset / "vae", {**_reconstruction(trained, shop), **_steps(shop, "vae", steps)})
 
 
-def encoder(shop: Workshop, steps: int = 2400) -> None:
+def encoder(shop: Workshop, steps: int = 2000) -> None:
     """Train ImageBind-mini: sound, words and pictures of one place together, those of other places apart.
 
     Symmetric InfoNCE over the three pairs, with half of the target's weight spread over places of the same scene;
