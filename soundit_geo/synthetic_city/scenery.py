@@ -577,7 +577,11 @@ def _river_across(paint: Painter, place: Place, kind: str, side: float, *, bridg
     limit = (1 - paint.horizon) / (near + 0.02 - paint.horizon)
     for spot in paint.scatter("trees", 5 * place.greenery, 1.05, max(1.06, min(limit, 2.0))):
         tree(
-            paint, (0.5 + spot.side * (0.25 + 0.25 * spot.across) - paint.vanish) * spot.z, spot.z, 0.75, kind
+            paint,
+            (0.5 + spot.side * (0.25 + 0.25 * spot.across) - paint.vanish) * spot.z,
+            spot.z,
+            0.36 + 0.2 * place.greenery,
+            kind,
         )
     bench(paint, (0.5 + 0.2 * side - paint.vanish) * 1.15, 1.15)
     for spot in paint.scatter("bushes", 8 * place.greenery, 1.0, max(1.01, min(limit, 2.0))):
