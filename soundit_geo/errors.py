@@ -16,7 +16,8 @@
     └── TrainingError (RuntimeError)     a training run: diverged, its folder another run's or full
 
     SounditWarning (UserWarning)
-    └── OutsideWorldWarning              a judge or encoder met data unlike what it was trained on
+    ├── OutsideWorldWarning              a judge or encoder met data unlike what it was trained on
+    └── FarPromptWarning                 a prompt is like none of the scenes that a pipeline knows
 """
 
 
@@ -74,3 +75,7 @@ class SounditWarning(UserWarning):
 
 class OutsideWorldWarning(SounditWarning):
     """A judge or an encoder met data unlike what it was trained on; its figures carry no evidence there."""
+
+
+class FarPromptWarning(SounditWarning):
+    """A prompt is like none of the scenes that a pipeline knows; its pictures may show anything."""

@@ -1,12 +1,15 @@
 """Soundscape and scene prompt in, landscape out: SounDiT as a diffusers pipeline.
 
-Read beside it: `embedding` (sounds and prompts to vectors), `inputs` (what a call may be given), `guidance` (how
+Read beside it: `embedding` (sounds and prompts to vectors), `nearest` (which scene a prompt
+comes near to), `inputs` (what a call may be given), `guidance` (how
 predictions are combined), `schedule` (which samplers fit), `loading` (where a pipeline comes from).
 
 (No postponed annotations here: diffusers reads the component types from the signature.)
 """
 
-from collections.abc import Callable, Sequence
+import warnings
+import weakref
+from collections.abc import Callable, Mapping, Sequence
 from os import PathLike
 from pathlib import Path
 from typing import Any, ClassVar, Self, Unpack
@@ -20,8 +23,8 @@ from diffusers.schedulers.scheduling_utils import SchedulerMixin
 from diffusers.utils.torch_utils import randn_tensor
 from torch import Tensor
 
-from soundit_geo.errors import InputError, WeightsError
-from soundit_geo.soundit import guidance
+from soundit_geo.errors import FarPromptWarning, InputError, WeightsError
+from soundit_geo.soundit import guidance, nearest
 from soundit_geo.soundit.embedding import TOKEN_KINDS, Embedded, Prompts, Soundscapes, awake, embed
 from soundit_geo.soundit.guidance import Branch
 from soundit_geo.soundit.inputs import Generators, check_count, check_generator, check_latents, check_number
@@ -54,11 +57,13 @@ class SounDiTPipeline(DiffusionPipeline):
         Kind of soundscape tokens that the transformer was trained on.
     world : str, optional
         What the parts were trained on, where that is not the real world: ``"synthetic city"`` marks a stand-in.
+    known_scenes : mapping of str to sequence of str, optional
+        Scenes that the encoder was trained to tell apart, each with phrases that name it; for `nearest_scenes`.
 
     Raises
     ------
     InputError
-        If the components do not fit one another.
+        If the components do not fit one another, or a scene has no phrases.
     """
 
     model_cpu_offload_seq = "encoder->transformer->vae"
@@ -73,12 +78,16 @@ class SounDiTPipeline(DiffusionPipeline):
         encoder: ModelMixin,
         soundscape_tokens: str = "clips",
         world: str | None = None,
+        known_scenes: Mapping[str, Sequence[str]] | None = None,
     ) -> None:
         super().__init__()
         check_scheduler(scheduler)
         _check_fit(transformer, vae, encoder, soundscape_tokens)
         self.register_modules(transformer=transformer, vae=vae, scheduler=scheduler, encoder=encoder)
-        self.register_to_config(soundscape_tokens=soundscape_tokens, world=world)
+        if known_scenes is not None:
+            known_scenes = nearest.check_scenes(known_scenes, "known_scenes")
+        self.register_to_config(soundscape_tokens=soundscape_tokens, world=world, known_scenes=known_scenes)
+        self._scene_directions: tuple[Any, dict[str, list[str]], nearest.KnownScenes] | None = None
         self.image_processor = VaeImageProcessor(vae_scale_factor=self.downscale)
         self._guidance_scale = 1.0
         self._separate_scales: tuple[float, float] | None = None
@@ -209,6 +218,57 @@ class SounDiTPipeline(DiffusionPipeline):
             "soundscape_missing": given.no_soundscape,
             "scene_missing": given.no_scene,
         }
+
+    @torch.no_grad()
+    def nearest_scenes(
+        self, prompts: str | Sequence[str], scenes: Mapping[str, Sequence[str]] | None = None
+    ) -> list[list[tuple[str, float]]]:
+        """What the encoder takes prompts for: the known scenes by their similarity, best first.
+
+        A prompt that is like none of them gives a warning; what is drawn from it may be anything. How similarity
+        is measured, and what counts as far, says `soundit_geo.soundit.nearest`.
+
+        Parameters
+        ----------
+        prompts : str or sequence of str
+            B prompts in English; one string is one prompt.
+        scenes : mapping of str to sequence of str, optional
+            S scenes, each with phrases that name it, in place of the pipeline's own ``known_scenes``.
+
+        Returns
+        -------
+        list of list of (str, float)
+            For each of B prompts S pairs of a scene and its cosine similarity, between -1 and 1, best first.
+
+        Raises
+        ------
+        InputError
+            If there is no encoder, no scenes are known, or a prompt or a phrase is empty or no string.
+
+        Warns
+        -----
+        FarPromptWarning
+            Once a call, if prompts lie far from every scene; it names them with the nearest scene.
+        """
+        texts = nearest.check_prompts(prompts)
+        if self.encoder is None:
+            raise InputError(
+                "nearest_scenes reads prompts, and this pipeline has no encoder. Load it with one: "
+                "from_pretrained(..., encoder=...), or without encoder=None."
+            )
+        given = self.config.get("known_scenes") if scenes is None else scenes
+        if given is None:
+            raise InputError(
+                "This pipeline has no known_scenes to compare prompts with. Give them: "
+                "nearest_scenes(prompts, scenes={'park': ['park', 'public garden'], ...})."
+            )
+        known = self._known(nearest.check_scenes(given, "known_scenes" if scenes is None else "scenes"))
+        vectors = nearest.directions(awake(self.encoder).encode_scenes, texts)  # (B, d_c)
+        rows = nearest.ranked(known, vectors)
+        said = nearest.far_in_words(texts, rows, nearest.far(known, vectors))
+        if said is not None:
+            warnings.warn(said, FarPromptWarning, stacklevel=3)  # past no_grad
+        return rows
 
     @torch.no_grad()
     def __call__(
@@ -361,6 +421,15 @@ class SounDiTPipeline(DiffusionPipeline):
         """Embed what there is, and mark what is missing."""
         kind, widths = self.config.soundscape_tokens, self.transformer.config
         return embed(self.encoder, kind, widths, self._execution_device, **given)
+
+    def _known(self, scenes: dict[str, list[str]]) -> nearest.KnownScenes:
+        """Directions of scenes, kept until the encoder or the scenes are others."""
+        kept = self._scene_directions
+        if kept is not None and kept[0]() is self.encoder and kept[1] == scenes:
+            return kept[2]
+        known = nearest.known_scenes(awake(self.encoder).encode_scenes, scenes)
+        self._scene_directions = (weakref.ref(self.encoder), scenes, known)
+        return known
 
     def _first_noise(self, count: int, sources: Any, latents: Tensor | None) -> Tensor:
         """The given noise, checked, or new noise, (B, C, H, W), in float32: samplers compute in it."""
