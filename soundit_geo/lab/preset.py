@@ -692,6 +692,7 @@ def assemble(shop: Workshop, places: int = 1008, doses: int = 12) -> None:
         DPMSolverMultistepScheduler.from_pretrained(shop.preset / "scheduler"),
         ImageBindModel.from_pretrained(shop.preset / "encoder"),
         world=STAND_IN_WORLD,
+        known_scenes=NAMES,
     )
     pipeline.save_config(shop.preset)
     figures = evaluate(shop.preset, shop.test, shop.work / "contact-sheet.png", places, doses)
