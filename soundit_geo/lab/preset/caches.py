@@ -1,0 +1,127 @@
+"""Stages ``latents`` and ``embed``: what the generator learns from, encoded once."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch.nn import functional
+from tqdm import tqdm
+
+from soundit_geo.lab import city_data
+from soundit_geo.lab.preset.workshop import TRAIN_SEED, data, pixels_of, sounds
+from soundit_geo.synthetic_city.words import caption
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from torch import Tensor
+
+    from soundit_geo.lab.preset.workshop import Workshop
+
+CAPTIONS = 8
+"""Prompts embedded for each place before the generator is trained."""
+
+SPOT = 16
+"""Edge in pixels of what one token of the generator stands for."""
+
+
+def latents(shop: Workshop) -> None:
+    """Cache what the autoencoder makes of the training city's pictures, and which elements stand where.
+
+    Parameters
+    ----------
+    shop : Workshop
+        Where.
+    """
+    from soundit_geo.soundit.autoencoder import FoldingAutoencoder
+    from soundit_geo.synthetic_city.picture import ELEMENT_IDS
+
+    data(shop)
+    target = shop.work / "latents.pt"
+    if _made_after(target, shop.preset / "vae"):
+        return
+    vae = FoldingAutoencoder.from_pretrained(shop.preset / "vae").float().eval()
+    pictures = np.load(shop.train / "pictures.npy", mmap_mode="r")[: shop.sounds * city_data.VARIANTS]
+    masks = np.load(shop.train / "masks.npy", mmap_mode="r")
+    ids = sorted(ELEMENT_IDS.values())
+    index = torch.zeros(150, dtype=torch.long)
+    index[ids] = torch.arange(len(ids))
+    parts: list[Tensor] = []
+    layout: list[Tensor] = []
+    with torch.inference_mode():
+        for start in tqdm(range(0, len(pictures), 64), desc="latents"):
+            pixels = pixels_of(pictures[start : start + 64])
+            both = torch.stack([pixels, pixels.flip(-1)], dim=1).flatten(0, 1)
+            mean = (vae.encode(both).latent_dist.mean - vae.config.shift_factor) * vae.config.scaling_factor
+            parts.append(mean.unflatten(0, (-1, 2)).half())
+            known = functional.one_hot(
+                index[torch.from_numpy(masks[start : start + len(pixels)]).long()], len(ids)
+            )
+            share = functional.avg_pool2d(known.permute(0, 3, 1, 2).float(), SPOT)  # (B, E, h, w)
+            layout.append((255.0 * share).round().to(torch.uint8).flatten(2).transpose(1, 2))
+    _keep(target, latents=torch.cat(parts), layout=torch.cat(layout))
+
+
+def embed(shop: Workshop) -> None:
+    """Cache sound and prompt vectors of the training city.
+
+    Parameters
+    ----------
+    shop : Workshop
+        Where.
+    """
+    from soundit_geo.encoders import ImageBindModel
+    from soundit_geo.encoders.tokenizer import tokenize
+
+    sounds(shop)
+    target = shop.work / "embedded.pt"
+    if _made_after(target, shop.preset / "encoder"):
+        return
+    model = ImageBindModel.from_pretrained(shop.preset / "encoder").float().eval()
+    fbanks = np.load(shop.train / "fbanks.npy", mmap_mode="r")
+    places = city_data.load_places(shop.train)[: len(fbanks)]
+    rng = np.random.default_rng(TRAIN_SEED)
+    tokens: list[Tensor] = []
+    summary: list[Tensor] = []
+    scenes: list[Tensor] = []
+    with torch.inference_mode():
+        for start in tqdm(range(0, len(places), 64), desc="sounds and words"):
+            heard = model.encode_fbanks(torch.from_numpy(fbanks[start : start + 64].astype(np.float32)))
+            tokens.append(heard.tokens)
+            summary.append(heard.summary)
+            said = [caption(place, rng) for place in places[start : start + 64] for _ in range(CAPTIONS)]
+            scenes.append(model.encode_tokens(tokenize(said)).unflatten(0, (-1, CAPTIONS)))
+    _keep(target, tokens=torch.cat(tokens), summary=torch.cat(summary), scenes=torch.cat(scenes))
+
+
+def cached(shop: Workshop) -> dict[str, Tensor]:
+    """Latents, layouts, sounds and prompts of the training city, made where they are missing.
+
+    Parameters
+    ----------
+    shop : Workshop
+        Where; P places are heard, each drawn in V variants.
+
+    Returns
+    -------
+    dict of str to torch.Tensor
+        ``latents`` (P × V, 2, C, h, w), as drawn and mirrored, of unit variance; ``layout`` (P × V, N, E) uint8,
+        shares of the elements at each token's spot in 255ths; ``tokens`` (P, L, d); ``summary`` (P, d); ``scenes``
+        (P, CAPTIONS, d).
+    """
+    latents(shop)
+    embed(shop)
+    files = (shop.work / "latents.pt", shop.work / "embedded.pt")
+    seen, heard = (torch.load(file, weights_only=True, mmap=True) for file in files)
+    return {**seen, **heard}
+
+
+def _made_after(file: Path, part: Path) -> bool:
+    return file.exists() and (part / "config.json").stat().st_mtime < file.stat().st_mtime
+
+
+def _keep(file: Path, **tensors: Tensor) -> None:
+    torch.save(tensors, file.with_suffix(".part"))
+    file.with_suffix(".part").rename(file)

@@ -1,0 +1,199 @@
+"""Where a preset is trained, and what its stages share: the two cities, a start, a shipped component."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from soundit_geo.lab import city_data
+from soundit_geo.synthetic_city.place import LEVELS, SCENES
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+    from torch import Tensor
+
+    from soundit_geo.synthetic_city.place import Place
+
+TRAIN_SEED, TEST_SEED = 1, 2
+
+
+@dataclass(frozen=True)
+class Workshop:
+    """Where training happens.
+
+    Parameters
+    ----------
+    work : pathlib.Path
+        Data and checkpoints; large, never committed.
+    preset : pathlib.Path
+        The finished components.
+    places, test_places : int
+        Places of the training and of the test city.
+    sounds, test_sounds : int
+        How many of them are also heard.
+    start : pathlib.Path, optional
+        A finished preset whose weights the stages begin with; random ones by default.
+    """
+
+    work: Path
+    preset: Path
+    places: int = 24_000
+    test_places: int = 1200
+    sounds: int = 24_000
+    test_sounds: int = 1200
+    start: Path | None = None
+
+    @property
+    def train(self) -> Path:
+        """Folder of the training city."""
+        return self.work / "train"
+
+    @property
+    def test(self) -> Path:
+        """Folder of the test city, which training never sees."""
+        return self.work / "test"
+
+
+def data(shop: Workshop) -> None:
+    """Make the pictures of the two cities.
+
+    Parameters
+    ----------
+    shop : Workshop
+        Where.
+    """
+    city_data.make_pictures(shop.train, shop.places, TRAIN_SEED)
+    city_data.make_pictures(shop.test, shop.test_places, TEST_SEED)
+
+
+def sounds(shop: Workshop) -> None:
+    """Make the sounds of the two cities.
+
+    Parameters
+    ----------
+    shop : Workshop
+        Where.
+    """
+    data(shop)
+    city_data.make_sounds(shop.test, shop.test_sounds)
+    city_data.make_sounds(shop.train, shop.sounds)
+
+
+def begin(shop: Workshop, part: str, model: Any) -> None:
+    """Give a model the weights of the preset that the workshop starts from, if there is one.
+
+    Parameters
+    ----------
+    shop : Workshop
+        Where.
+    part : str
+        Folder of the component in the preset.
+    model : torch.nn.Module
+        Changed in place.
+    """
+    if shop.start is not None:
+        model.load_state_dict(type(model).from_pretrained(shop.start / part).float().state_dict())
+
+
+def steps_in_all(shop: Workshop, part: str, steps: int, key: str = "steps") -> dict[str, int]:
+    """Steps of this training, and of those before it where it went on from a finished preset.
+
+    Parameters
+    ----------
+    shop : Workshop
+        Where.
+    part : str
+        Folder of the component in the preset.
+    steps : int
+        Of this training.
+    key : str, optional
+        What the figures call them.
+
+    Returns
+    -------
+    dict of str to int
+        For the component's ``figures.json``.
+    """
+    if shop.start is None:
+        return {key: steps}
+    before = json.loads((shop.start / part / "figures.json").read_text())
+    return {key: steps, f"{key}_before": before[key] + before.get(f"{key}_before", 0)}
+
+
+def random_rows(generator: torch.Generator, count: int, batch: int) -> NDArray[np.int64]:
+    """Rows of a batch.
+
+    Parameters
+    ----------
+    generator : torch.Generator
+        Draws them.
+    count, batch : int
+        Out of how many, and how many.
+
+    Returns
+    -------
+    numpy.ndarray
+        (batch,) with repetitions.
+    """
+    return torch.randint(count, (batch,), generator=generator).numpy()
+
+
+def pixels_of(pictures: NDArray[np.uint8]) -> Tensor:
+    """Pictures as networks take them.
+
+    Parameters
+    ----------
+    pictures : numpy.ndarray
+        (B, H, W, 3).
+
+    Returns
+    -------
+    torch.Tensor
+        (B, 3, H, W) in [-1, 1].
+    """
+    return torch.from_numpy(np.array(pictures)).permute(0, 3, 1, 2).float() / 127.5 - 1.0
+
+
+def truth_of(places: list[Place]) -> tuple[Tensor, Tensor]:
+    """Scene and levels of places.
+
+    Parameters
+    ----------
+    places : list of Place
+        P places.
+
+    Returns
+    -------
+    tuple of torch.Tensor
+        (P,) index among `SCENES`; (P, 5) levels in the order of `LEVELS`.
+    """
+    labels = torch.tensor([SCENES.index(place.scene) for place in places])
+    levels = torch.tensor([[getattr(place, name) for name in LEVELS] for place in places])
+    return labels, levels
+
+
+def ship(model: Any, folder: Path, figures: Mapping[str, object]) -> None:
+    """Write a component in half precision, with its measured figures beside it.
+
+    Parameters
+    ----------
+    model : diffusers.ModelMixin
+        The component.
+    folder : pathlib.Path
+        Where it goes.
+    figures : mapping
+        For ``figures.json``.
+    """
+    model.half().save_pretrained(folder)
+    model.float()
+    for file in folder.iterdir():
+        file.chmod(0o644)  # diffusers writes weights for their owner alone
+    (folder / "figures.json").write_text(json.dumps(figures, indent=2) + "\n")
+    print(folder.name, json.dumps(figures))
