@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from soundit_geo.cli.options import ChanceSeed, Draws, Quiet, Seed, Steps
+from soundit_geo.cli.options import ChanceSeed, Draws, Model, Quiet, Seed, Steps
 
 app = typer.Typer(
     help="Check claims on simulated truth and on the synthetic city; prints JSON.", no_args_is_help=True
@@ -65,3 +65,22 @@ def lab_judges(
     from soundit_geo.lab.judged import measure_judges
 
     print(json.dumps(measure_judges(judges, places, seed=seed), indent=2))
+
+
+@app.command("listen")
+def lab_listen(
+    recordings: Annotated[list[Path], typer.Argument(help="Recordings, or folders of them.")],
+    model: Model = "synthetic-city",
+    draws: Annotated[int, typer.Option(min=1, help="Landscapes of each recording.")] = 3,
+    seed: Seed = 7,
+    steps: Steps = 20,
+    sheet: Annotated[Path | None, typer.Option(help="Picture file for a contact sheet.")] = None,
+    quiet: Quiet = False,
+) -> None:
+    """What a model hears in recordings, real ones say, and what it draws from their sound alone."""
+    from soundit_geo.lab.heard import listen, recordings_in
+
+    found = listen(
+        recordings_in(recordings), model, draws=draws, seed=seed, steps=steps, sheet=sheet, progress=not quiet
+    )
+    print(json.dumps(found, indent=2))
