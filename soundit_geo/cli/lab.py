@@ -84,3 +84,41 @@ def lab_listen(
         recordings_in(recordings), model, draws=draws, seed=seed, steps=steps, sheet=sheet, progress=not quiet
     )
     print(json.dumps(found, indent=2))
+
+
+@app.command("ablations")
+def lab_ablations(
+    out: Annotated[
+        Path, typer.Option("--out", "-o", help="Data, trained models and results; to go on with.")
+    ],
+    preset: Annotated[
+        str, typer.Option(help="Lends autoencoder, encoder, sampler and judges.")
+    ] = "synthetic-city",
+    places: Annotated[int, typer.Option(min=12, help="Places of the training city.")] = 4000,
+    test_places: Annotated[int, typer.Option(min=12, help="Unseen places that are drawn.")] = 192,
+    steps: Annotated[int, typer.Option(min=1, help="Optimiser steps of each variant.")] = 600,
+    batch: Annotated[int, typer.Option(min=1, help="Pictures of a step.")] = 32,
+    seeds: Annotated[
+        list[int] | None, typer.Option("--seed", min=0, help="May be repeated; 1, 2, 3.")
+    ] = None,
+    only: Annotated[list[str] | None, typer.Option(help="Only this variant; may be repeated.")] = None,
+    sampling: Annotated[bool, typer.Option(help="Also vary guidance and sampler steps.")] = True,
+    plots: Annotated[bool, typer.Option(help="Also plot (needs matplotlib).")] = True,
+    quiet: Quiet = False,
+) -> None:
+    """Train small SounDiTs with parts taken out or set otherwise; a table beside the paper's orderings."""
+    from soundit_geo.lab.ablation_table import orderings, write
+    from soundit_geo.lab.ablations import Budget, ablate
+
+    budget = Budget(places, test_places, steps, batch)
+    result = ablate(
+        out,
+        preset,
+        budget=budget,
+        seeds=seeds or (1, 2, 3),
+        only=only or (),
+        sampling=sampling,
+        progress=not quiet,
+    )
+    write(result, out, plots=plots)
+    print(json.dumps({**result, "orderings": orderings(result)}, indent=2))

@@ -12,7 +12,7 @@ from soundit_geo.encoders import SoundscapeEmbeds
 from soundit_geo.soundit.pipeline import SounDiTPipeline
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -21,20 +21,22 @@ BATCH = 24
 
 
 class Draughtsman:
-    """A preset with its sampler's settings.
+    """A pipeline with its sampler's settings.
 
     Parameters
     ----------
-    preset : str or pathlib.Path
-        Name or folder of a pipeline.
+    pipe : SounDiTPipeline, str or pathlib.Path
+        A pipeline, or name or folder of one.
     steps : int
         Of the sampler; guidance is the pipeline's default.
+    progress : bool, optional
+        Show a bar for each round of drawings.
     """
 
-    def __init__(self, preset: str | Path, steps: int) -> None:
-        self.pipe = SounDiTPipeline.from_pretrained(preset)
+    def __init__(self, pipe: SounDiTPipeline | str | Path, steps: int, *, progress: bool = True) -> None:
+        self.pipe = pipe if isinstance(pipe, SounDiTPipeline) else SounDiTPipeline.from_pretrained(pipe)
         self.pipe.set_progress_bar_config(disable=True)
-        self.steps = steps
+        self.steps, self.progress = steps, progress
 
     def hear(self, fbanks: NDArray[np.floating]) -> SoundscapeEmbeds:
         """Embed log-mel clips.
@@ -52,7 +54,8 @@ class Draughtsman:
         encoder: Any = self.pipe.encoder
         clips = torch.from_numpy(np.asarray(fbanks, np.float32))
         with torch.inference_mode():
-            parts = [encoder.encode_fbanks(part) for part in clips.split(32)]
+            kind = self.pipe.config.soundscape_tokens
+            parts = [encoder.encode_fbanks(part, tokens=kind) for part in clips.split(32)]
         return SoundscapeEmbeds(
             tokens=torch.cat([part.tokens for part in parts]),
             summary=torch.cat([part.summary for part in parts]),
@@ -64,6 +67,7 @@ class Draughtsman:
         prompts: Sequence[str] | None,
         title: str,
         noises: Sequence[int] | None = None,
+        guidance: Mapping[str, float] | None = None,
     ) -> list[NDArray[np.uint8]]:
         """Draw a landscape for every row.
 
@@ -77,6 +81,8 @@ class Draughtsman:
             Of the progress bar.
         noises : sequence of int, optional
             Seed of the first noise of each row; its number by default.
+        guidance : mapping, optional
+            ``guidance_scale``, or ``soundscape_guidance_scale`` and ``scene_guidance_scale``.
 
         Returns
         -------
@@ -88,16 +94,18 @@ class Draughtsman:
         count = len(sounds.summary)
         seeds = range(count) if noises is None else noises
         images: list[NDArray[np.uint8]] = []
-        for start in tqdm(range(0, count, BATCH), desc=title):
+        for start in tqdm(range(0, count, BATCH), desc=title, disable=not self.progress):
             part = slice(start, min(start + BATCH, count))
             first = [
                 torch.randn(shape, generator=torch.Generator().manual_seed(seed)) for seed in seeds[part]
             ]
-            drawn: Any = self.pipe(
+            pipe: Any = self.pipe
+            drawn = pipe(
                 soundscape_embeds=SoundscapeEmbeds(tokens=sounds.tokens[part], summary=sounds.summary[part]),
                 scenes=None if prompts is None else prompts[part],
                 latents=torch.stack(first),
                 num_inference_steps=self.steps,
+                **(guidance or {}),
             )
             images += [np.asarray(image) for image in drawn.images]
         return images

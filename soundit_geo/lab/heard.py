@@ -119,7 +119,7 @@ def listen(
     images: list[list[Image.Image]] = []
     for path in tqdm(recordings, desc="recordings", disable=not progress):
         given = pipe.encode(soundscapes=[str(path)])
-        sound = given["soundscape_embeds"]
+        sound: Any = given["soundscape_embeds"]
         nearest = ranked(known, functional.normalize(sound.summary.float(), dim=-1))[0][:NEAREST]
         drawn: Any = pipe(
             soundscapes=[str(path)], num_images_per_prompt=draws, latents=noise, num_inference_steps=steps

@@ -166,7 +166,10 @@ def train(take: Take, level: float, kmh: float = 70.0) -> Wave:
     """
     rng = take.rng
     speed = kmh / 3.6 * rng.uniform(0.8, 1.2)
-    middle, half = rng.uniform(0.2, 0.8) * take.seconds, rng.uniform(60.0, 140.0) / speed  # half of its length
+    middle, half = (
+        rng.uniform(0.2, 0.8) * take.seconds,
+        rng.uniform(60.0, 140.0) / speed,
+    )  # half of its length
     grid = np.arange(0.0, take.seconds + 0.1, 0.05)
     beyond = np.maximum(np.abs(grid - middle) - half, 0.0) * speed / 80.0  # the line lies some 80 m away
     swell = 1.0 / (1.0 + beyond * beyond)

@@ -13,7 +13,6 @@ from soundit_geo.lab.loop import Plan, fit
 from soundit_geo.lab.preset.workshop import (
     TEST_SEED,
     begin,
-    pixels_of,
     random_rows,
     ship,
     sounds,
@@ -27,6 +26,7 @@ from soundit_geo.synthetic_city.words import NAMES, UNSEEN, caption
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from soundit_geo.encoders import ImageBindModel
     from soundit_geo.lab.preset.workshop import Workshop
 
 
@@ -44,6 +44,7 @@ def encoder(shop: Workshop, steps: int = 2000) -> None:
         Optimiser steps of 64 places, of which 32 also bring a picture.
     """
     from soundit_geo.encoders import ImageBindModel
+    from soundit_geo.encoders.preprocessing import pixels_of
     from soundit_geo.encoders.tokenizer import tokenize
 
     sounds(shop)
@@ -53,6 +54,7 @@ def encoder(shop: Workshop, steps: int = 2000) -> None:
     labels, levels = truth_of(places)
     model = ImageBindModel.mini()
     begin(shop, "encoder", model)
+    size = model.config.vision_size
     heads = torch.nn.Linear(model.joint_dim, len(SCENES) + len(LEVELS))
     whole = torch.nn.ModuleDict({"model": model, "heads": heads})
 
@@ -66,7 +68,7 @@ def encoder(shop: Workshop, steps: int = 2000) -> None:
         sound = model.encode_fbanks(torch.from_numpy(fbanks[rows, clip].astype(np.float32))[:, None]).summary
         words = np.random.default_rng(int(torch.randint(2**31, (), generator=generator)))
         text = model.encode_tokens(tokenize([caption(places[row], words) for row in rows]))
-        seen = pixels_of(pictures[rows[:32] * city_data.VARIANTS])
+        seen = torch.stack([pixels_of(pictures[row * city_data.VARIANTS], size) for row in rows[:32]])
         vision = model.encode_pixels(seen)
         label = labels[rows]
         same = (label[:, None] == label[None]).float()
@@ -88,6 +90,15 @@ def encoder(shop: Workshop, steps: int = 2000) -> None:
         whole, losses, Plan(steps, rate=1e-3, decay=0.02, average=0.99), shop.work / "stages", "encoder"
     )
     best = trained["model"]
+    ship(
+        best, shop.preset / "encoder", {**steps_in_all(shop, "encoder", steps), **_understanding(best, shop)}
+    )
+
+
+def _understanding(best: ImageBindModel, shop: Workshop) -> dict[str, float]:
+    """How often the encoder tells the scene of unseen places and unseen phrasings."""
+    from soundit_geo.encoders.tokenizer import tokenize
+
     clips = torch.from_numpy(np.load(shop.test / "fbanks.npy").astype(np.float32))
     test = city_data.load_places(shop.test)[: len(clips)]
     truth, _ = truth_of(test)
@@ -102,8 +113,7 @@ def encoder(shop: Workshop, steps: int = 2000) -> None:
         free = [(prompt, SCENES.index(scene)) for scene, prompts in UNSEEN.items() for prompt in prompts]
         asked = functional.normalize(best.encode_scenes([prompt for prompt, _ in free]), dim=-1) @ names.T
         understood = asked.argmax(dim=1) == torch.tensor([scene for _, scene in free])
-    figures = {
-        **steps_in_all(shop, "encoder", steps),
+    return {
         "scene_from_sound_top1": float(found[:, 0].float().mean()),
         "scene_from_sound_top3": float(found[:, :3].any(dim=1).float().mean()),
         "scene_from_caption_top1": float(read.float().mean()),
@@ -111,4 +121,3 @@ def encoder(shop: Workshop, steps: int = 2000) -> None:
         "unseen_phrasings": len(free),
         "test_places": len(test),
     }
-    ship(best, shop.preset / "encoder", figures)
