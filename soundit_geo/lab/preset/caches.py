@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from torch.nn import functional
 from tqdm import tqdm
 
 from soundit_geo.lab import city_data
@@ -16,6 +15,7 @@ from soundit_geo.synthetic_city.words import caption
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from numpy.typing import NDArray
     from torch import Tensor
 
     from soundit_geo.lab.preset.workshop import Workshop
@@ -43,11 +43,11 @@ def latents(shop: Workshop) -> None:
     if _made_after(target, shop.preset / "vae"):
         return
     vae = FoldingAutoencoder.from_pretrained(shop.preset / "vae").float().eval()
-    pictures = np.load(shop.train / "pictures.npy", mmap_mode="r")[: shop.sounds * city_data.VARIANTS]
+    pictures = np.load(shop.train / "pictures.npy", mmap_mode="r")[: shop.learnt * city_data.VARIANTS]
     masks = np.load(shop.train / "masks.npy", mmap_mode="r")
     ids = sorted(ELEMENT_IDS.values())
-    index = torch.zeros(150, dtype=torch.long)
-    index[ids] = torch.arange(len(ids))
+    index = np.zeros(150, np.int64)
+    index[ids] = np.arange(len(ids))
     parts: list[Tensor] = []
     layout: list[Tensor] = []
     with torch.inference_mode():
@@ -56,11 +56,7 @@ def latents(shop: Workshop) -> None:
             both = torch.stack([pixels, pixels.flip(-1)], dim=1).flatten(0, 1)
             mean = (vae.encode(both).latent_dist.mean - vae.config.shift_factor) * vae.config.scaling_factor
             parts.append(mean.unflatten(0, (-1, 2)).half())
-            known = functional.one_hot(
-                index[torch.from_numpy(masks[start : start + len(pixels)]).long()], len(ids)
-            )
-            share = functional.avg_pool2d(known.permute(0, 3, 1, 2).float(), SPOT)  # (B, E, h, w)
-            layout.append((255.0 * share).round().to(torch.uint8).flatten(2).transpose(1, 2))
+            layout.append(_layout(index[masks[start : start + len(pixels)]], len(ids)))
     _keep(target, latents=torch.cat(parts), layout=torch.cat(layout))
 
 
@@ -80,7 +76,7 @@ def embed(shop: Workshop) -> None:
     if _made_after(target, shop.preset / "encoder"):
         return
     model = ImageBindModel.from_pretrained(shop.preset / "encoder").float().eval()
-    fbanks = np.load(shop.train / "fbanks.npy", mmap_mode="r")
+    fbanks = np.load(shop.train / "fbanks.npy", mmap_mode="r")[: shop.learnt]
     places = city_data.load_places(shop.train)[: len(fbanks)]
     rng = np.random.default_rng(TRAIN_SEED)
     tokens: list[Tensor] = []
@@ -116,6 +112,15 @@ def cached(shop: Workshop) -> dict[str, Tensor]:
     files = (shop.work / "latents.pt", shop.work / "embedded.pt")
     seen, heard = (torch.load(file, weights_only=True, mmap=True) for file in files)
     return {**seen, **heard}
+
+
+def _layout(known: NDArray[np.int64], count: int) -> Tensor:
+    """(B, H, W) elements to (B, N, E) uint8, their shares at each token's spot in 255ths."""
+    batch, edge = len(known), known.shape[1] // SPOT
+    spots = known.reshape(batch, edge, SPOT, edge, SPOT).swapaxes(2, 3).reshape(batch * edge * edge, SPOT * SPOT)
+    places = spots + count * np.arange(len(spots))[:, None]
+    shares = np.bincount(places.ravel(), minlength=count * len(spots)) / SPOT**2
+    return torch.from_numpy(np.rint(255.0 * shares).astype(np.uint8).reshape(batch, edge * edge, count))
 
 
 def _made_after(file: Path, part: Path) -> bool:

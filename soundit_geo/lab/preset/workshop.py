@@ -38,6 +38,8 @@ class Workshop:
         Places of the training and of the test city.
     sounds, test_sounds : int
         How many of them are also heard.
+    learnt : int
+        How many of those that are heard the generator learns from.
     start : pathlib.Path, optional
         A finished preset whose weights the stages begin with; random ones by default.
     """
@@ -48,6 +50,7 @@ class Workshop:
     test_places: int = 1200
     sounds: int = 24_000
     test_sounds: int = 1200
+    learnt: int = 12_000
     start: Path | None = None
 
     @property
