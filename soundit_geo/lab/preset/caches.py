@@ -117,7 +117,9 @@ def cached(shop: Workshop) -> dict[str, Tensor]:
 def _layout(known: NDArray[np.int64], count: int) -> Tensor:
     """(B, H, W) elements to (B, N, E) uint8, their shares at each token's spot in 255ths."""
     batch, edge = len(known), known.shape[1] // SPOT
-    spots = known.reshape(batch, edge, SPOT, edge, SPOT).swapaxes(2, 3).reshape(batch * edge * edge, SPOT * SPOT)
+    spots = (
+        known.reshape(batch, edge, SPOT, edge, SPOT).swapaxes(2, 3).reshape(batch * edge * edge, SPOT * SPOT)
+    )
     places = spots + count * np.arange(len(spots))[:, None]
     shares = np.bincount(places.ravel(), minlength=count * len(spots)) / SPOT**2
     return torch.from_numpy(np.rint(255.0 * shares).astype(np.uint8).reshape(batch, edge * edge, count))
