@@ -1,7 +1,8 @@
 """The things that stand in the scenes: trees, vehicles, people, houses, furniture, distant lines.
 
 One function per thing. A thing stands at a lateral offset ``u`` and a depth ``z`` of the ground; sizes are in
-picture heights at depth 1, colours by noon light. Everything random comes from the painter's current stream.
+picture heights at depth 1, colours by noon light. Everything random comes from the painter's current stream. They
+are the hands of `scenery` and of nobody else.
 """
 
 from __future__ import annotations
@@ -10,6 +11,8 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from soundit_geo.synthetic_city.picture import Colour, Painter, Point
+
+__all__ = ["toned"]
 
 ASPHALT: Colour = (92, 94, 98)
 PAVING: Colour = (178, 170, 158)
@@ -38,7 +41,20 @@ WHITE: Colour = (238, 236, 228)
 
 
 def toned(colour: Colour, factor: float) -> Colour:
-    """A colour made darker or brighter."""
+    """A colour made darker or brighter.
+
+    Parameters
+    ----------
+    colour : tuple of float
+        Red, green, blue.
+    factor : float
+        Below 1 darker.
+
+    Returns
+    -------
+    tuple of float
+        Red, green, blue.
+    """
     return colour[0] * factor, colour[1] * factor, colour[2] * factor
 
 
