@@ -196,6 +196,9 @@ def ship(model: Any, folder: Path, figures: Mapping[str, object]) -> None:
     """
     model.half().save_pretrained(folder)
     model.float()
+    config = json.loads((folder / "config.json").read_text())
+    config.pop("_name_or_path", None)  # a folder of this machine
+    (folder / "config.json").write_text(json.dumps(config, indent=2, sort_keys=True) + "\n")
     for file in folder.iterdir():
         file.chmod(0o644)  # diffusers writes weights for their owner alone
     (folder / "figures.json").write_text(json.dumps(figures, indent=2) + "\n")
