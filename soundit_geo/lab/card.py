@@ -12,6 +12,11 @@ ROWS = {
     "floor_other_place": "floor: drawing of another place",
 }
 METRICS = ("pss_scene_top1", "pss_scene_top5", "pss_element", "pss_perception")
+WENT_ON = """Training went on from the preset before this one, which had learnt on an earlier drawing of the city:
+`steps_before` and its like count what came before. The command below, begun from nothing, is the same recipe, but not
+the same path.
+
+"""
 DOSES = {
     "traffic": "traffic in the sound → vehicles",
     "greenery": "birds and leaves → vegetation",
@@ -64,15 +69,13 @@ def aims(figures: dict[str, Any]) -> list[tuple[str, float, float]]:
     ]
 
 
-def card(figures: dict[str, Any], history: str = "") -> str:
+def card(figures: dict[str, Any]) -> str:
     """Write the model card.
 
     Parameters
     ----------
     figures : dict
         As in the preset's ``figures.json``.
-    history : str, optional
-        How the weights came to be, a paragraph.
 
     Returns
     -------
@@ -97,6 +100,8 @@ def card(figures: dict[str, Any], history: str = "") -> str:
         f"| `{name}` | " + ", ".join(f"{key} {_short(value)}" for key, value in part.items()) + " |"
         for name, part in figures["parts"].items()
     )
+    went_on = any(key.endswith("_before") for part in figures["parts"].values() for key in part)
+    history = WENT_ON if went_on else ""
     foreign, own = (
         figures[key][0] for key in ("outside_world_share", "outside_world_share_of_real_pictures")
     )
@@ -138,8 +143,7 @@ of one place in the city's own pictures:
 |---|---|
 {parts}
 
-{history}{chr(10) if history else ""}
-Made and measured by (stage by stage, each can be stopped and gone on with):
+{history}Made and measured by (stage by stage, each can be stopped and gone on with):
 
 ```sh
 soundit-geo train preset synthetic-city --out soundit_geo/presets/synthetic-city

@@ -32,7 +32,7 @@ DOSES = 12  # places of each scene whose levels are turned
 
 
 def evaluate(
-    preset: Path, test: Path, sheet: Path, places: int = PLACES, doses: int = DOSES, history: str = ""
+    preset: Path, test: Path, sheet: Path, places: int = PLACES, doses: int = DOSES
 ) -> dict[str, Any]:
     """Measure a preset on the test city and write its card.
 
@@ -48,8 +48,6 @@ def evaluate(
         Test places, a multiple of 12.
     doses : int, optional
         Places of each scene whose levels are turned, see `soundit_geo.lab.dose`.
-    history : str, optional
-        How the weights came to be, for the card.
 
     Returns
     -------
@@ -105,7 +103,7 @@ def evaluate(
     sheet.parent.mkdir(parents=True, exist_ok=True)
     Image.fromarray(_sheet(real, both)).save(sheet, optimize=True)
     (preset / "figures.json").write_text(json.dumps(figures, indent=2) + "\n")
-    (preset / "README.md").write_text(card(figures, history))
+    (preset / "README.md").write_text(card(figures))
     return figures
 
 
