@@ -146,6 +146,22 @@ def is_stand_in(name_or_path: str | Path) -> bool:
     return any(_CARD in _text(one / "README.md") or _world(one) == STAND_IN_WORLD for one in folders)
 
 
+def evidence_of_model(name_or_path: str | Path) -> str:
+    """Say whether a model is a stand-in, in the words that results carry.
+
+    Parameters
+    ----------
+    name_or_path : str or pathlib.Path
+        As `is_stand_in` takes it.
+
+    Returns
+    -------
+    str
+        ``"stand-in model: synthetic city"`` or ``"trained model"``.
+    """
+    return f"stand-in model: {STAND_IN_WORLD}" if is_stand_in(name_or_path) else "trained model"
+
+
 def load_state_dict(path: str | Path, *, nested: Sequence[str] = NESTED) -> dict[str, Tensor]:
     """Read a checkpoint as named tensors, never running code from the file.
 

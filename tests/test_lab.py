@@ -84,7 +84,7 @@ def test_the_stages_fit_together(tmp_path):
     preset.encoder(shop, steps=2)
     preset.soundit(shop, steps=2)
     cache = preset.cached(shop)
-    assert cache["latents"].shape == (24, 2, 4, 16, 16)
+    assert cache["latents"].shape == (24, 2, 4, 16, 16)  # of the twelve places that are heard
     assert cache["layout"].shape[:2] == (24, 64)
     assert (cache["layout"].sum(dim=-1).float() - 255).abs().max() <= 8  # shares of one, rounded
     for kind, name in (

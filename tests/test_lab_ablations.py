@@ -1,6 +1,7 @@
 """The paper's experiments in small: what is taken out is out, all else is equal, and the table tells what was seen."""
 
 import json
+import shutil
 from types import SimpleNamespace
 
 import numpy as np
@@ -136,15 +137,39 @@ def test_a_second_run_trains_nothing_and_says_the_same(run, monkeypatch):
         ablate(out, budget=TINY, seeds=(3,), only=("full",), sampling=False)
 
 
-def test_other_weights_make_everything_anew(run, monkeypatch, tmp_path):
-    out, _ = run
+def test_other_weights_make_a_unit_anew(run, monkeypatch, tmp_path):
+    copy = tmp_path / "copy"
+    shutil.copytree(run[0], copy)
     trained_again = []
     monkeypatch.setattr(ablations, "_made_of", lambda *_: "others")
     monkeypatch.setattr(ablations, "fit", lambda model, *_: trained_again.append(1) or model)
     monkeypatch.setattr(ablations.Yardstick, "measure", lambda *_, **__: dict.fromkeys(MEASURES, 0.5))
-    with pytest.raises(FileNotFoundError):  # the made-up training leaves no checkpoint behind
-        ablate(out, budget=TINY, seeds=(1,), only=("full",), sampling=False)
+    anew = ablate(copy, budget=TINY, seeds=(1,), only=("full",), sampling=False)
     assert trained_again == [1]
+    assert anew["units"]["full"] == [dict.fromkeys(MEASURES, 0.5)]
+
+
+def test_data_of_another_size_are_not_taken(run):
+    with pytest.raises(InputError, match="another city"):
+        ablate(run[0], budget=Budget(places=24, test_places=12, steps=2, batch=4), seeds=(1,), only=("full",))
+
+
+def test_what_has_no_effect_is_not_counted(cache, tmp_path):
+    counts = {}
+    for name in ("full", "no-slrcm", "no-s-adaln", "neither"):
+        unit = ablations._Unit(tmp_path / name, VARIANTS[name], 1, TINY, "")
+        unit.keep({}, build(VARIANTS[name], cache))
+        counts[name] = unit.parameters()
+    assert counts["neither"] < counts["no-slrcm"] < counts["full"]
+    assert (
+        counts["full"] - counts["neither"] == 2 * counts["full"] - counts["no-slrcm"] - counts["no-s-adaln"]
+    )
+
+
+def test_a_seed_or_variant_named_twice_counts_once(run):
+    out, result = run
+    again = ablate(out, budget=TINY, seeds=(1, 2, 1), only=("full", "tokens-patches", "full"), sampling=False)
+    assert again == result
 
 
 def test_unknown_variants_and_presets_are_refused(tmp_path):
@@ -191,6 +216,8 @@ def test_an_ordering_reproduces_fails_or_stays_undecided_by_its_standard_error()
     assert verdicts["S-AdaLN helps", "scene"] == "does not reproduce"
     assert verdicts["both together help", "scene"] == "undecided"
     assert not any(claim.startswith("8 experts") for claim, _ in verdicts)
+    near = made_up(full=[0.7, 0.72, 0.71], **{"no-slrcm": [0.69, 0.705, 0.7]})  # three standard errors
+    assert {found["verdict"] for found in orderings(near)} == {"undecided"}
     single = made_up(full=[0.9], **{"no-slrcm": [0.1]})
     assert {found["verdict"] for found in orderings(single)} == {"undecided"}
 

@@ -20,21 +20,20 @@ from fnmatch import fnmatch
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import torch
 from safetensors.torch import load_file, save_file
 from torch.nn import functional
-from tqdm import tqdm
 
 from soundit_geo.errors import InputError
 from soundit_geo.lab import city_data
 from soundit_geo.lab.loop import Plan, fit
-from soundit_geo.lab.preset.caches import CAPTIONS, cached
+from soundit_geo.lab.preset.caches import CAPTIONS, cached, patch_tokens
 from soundit_geo.lab.preset.workshop import Workshop, sounds
-from soundit_geo.lab.yardstick import Yardstick
+from soundit_geo.lab.yardstick import MEASURES, Yardstick
 from soundit_geo.soundit.loading import find_folder
 from soundit_geo.soundit.pipeline import SounDiTPipeline
 from soundit_geo.soundit.transformer import SounDiTTransformer2DModel
+from soundit_geo.weights import evidence_of_model
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -56,7 +55,7 @@ BASE: dict[str, Any] = {
     "time_routing": "modulated",
     "position_step": 2.0,
 }
-"""The small SounDiT that all variants differ from: half the size of the preset's, set alike."""
+"""The small SounDiT that all variants differ from: three eighths of the preset's blocks, set alike."""
 
 
 @dataclass(frozen=True)
@@ -76,7 +75,8 @@ class Variant:
     frozen : tuple of str
         Patterns of parameters that stay as they are.
     blind : bool
-        Whether it never sees a scene, in training and in drawing.
+        Whether it never sees a scene, in training and in drawing. It then learns from the sound alone in 87 of 100
+        samples, where the others do in 32: that flatters it where the sound stands alone.
     """
 
     group: str
@@ -91,7 +91,7 @@ VARIANTS: dict[str, Variant] = {
     "full": Variant("parts", "full"),
     "no-slrcm": Variant("parts", "without SLRCM", frozen=(SLRCM,)),
     "no-s-adaln": Variant("parts", "without S-AdaLN", frozen=(S_ADALN,)),
-    "neither": Variant("parts", "without both", frozen=(SLRCM, S_ADALN)),
+    "neither": Variant("parts", "without both, no scene", frozen=(SLRCM, S_ADALN)),
     "cross-attention": Variant(
         "parts",
         "plain cross-attention, no scene",
@@ -117,22 +117,19 @@ SAMPLING: dict[str, dict[str, float]] = {
             "soundscape_guidance_scale": sound,
             "scene_guidance_scale": scene,
         }
-        for sound, scene in (
-            (1.0, 1.0),
-            (2.0, 2.0),
-            (4.0, 4.0),
-            (8.0, 8.0),
-            (1.0, 4.0),
-            (4.0, 1.0),
-            (2.0, 4.0),
-            (4.0, 2.0),
-        )
+        for sound, scene in ((1.0, 4.0), (2.0, 4.0), (8.0, 4.0), (4.0, 1.0), (4.0, 2.0), (4.0, 8.0))
     },
     **{f"{steps} steps": {"steps": steps} for steps in (5, 10, 50, 100)},
 }
-"""Ways to draw with ``full``, which elsewhere draws in 20 steps with joint guidance 4."""
+"""Ways to draw with ``full`` other than `USUAL`. Separate guidance with equal scales is joint guidance, so that the one
+at 4 lies on all three curves.
+"""
 
-GUIDANCE, STEPS = 4.0, 20
+USUAL: dict[str, float] = {"guidance_scale": 4.0, "steps": 20}
+"""How all variants draw."""
+
+DEAD = {SLRCM: "*.content.*", S_ADALN: "*.scene_time.*"}
+"""What has no effect while its gate is frozen at zero."""
 
 
 @dataclass(frozen=True)
@@ -214,23 +211,24 @@ def ablate(
         test_places=budget.test_places,
         sounds=budget.places,
         test_sounds=budget.test_places,
+        learnt=budget.places,
     )
-    made_of = _made_of(Path(folder), budget)
-    _forget_other_data(shop, made_of)
-    names = list(only) or list(VARIANTS)
+    sounds(shop)
+    made_of = _made_of(shop)
+    names, seeds = list(dict.fromkeys(only)) or list(VARIANTS), list(dict.fromkeys(seeds))
     pipe = SounDiTPipeline.from_pretrained(folder)
     units: dict[str, list[dict[str, float]]] = {}
     parameters: dict[str, int] = {}
     stick: Yardstick | None = None
     for name in names:
         for seed in seeds:
-            ways: dict[str, dict[str, float]] = {name: {"guidance_scale": GUIDANCE}}
+            ways: dict[str, dict[str, float]] = {name: USUAL}
             if name == "full" and sampling:
                 ways |= SAMPLING
-            unit = _Unit(out / "units" / f"{name}-{seed}", VARIANTS[name], seed, made_of)
+            unit = _Unit(out / "units" / f"{name}-{seed}", VARIANTS[name], seed, budget, made_of)
             figures = unit.figures()
             if not set(ways) <= set(figures):
-                model = unit.trained(shop, budget)
+                model = unit.trained(shop)
                 stick = stick or Yardstick(shop, pipe, progress=progress)
                 for way in [way for way in ways if way not in figures]:
                     figures[way] = stick.measure(
@@ -242,7 +240,7 @@ def ablate(
                 units.setdefault(way, []).append(figures[way])
     return {
         "model": str(preset),
-        "evidence": f"stand-in model: {pipe.config.world}" if pipe.config.world else "trained model",
+        "evidence": evidence_of_model(folder),
         "budget": asdict(budget),
         "seeds": list(seeds),
         "groups": {name: VARIANTS[name].group for name in names},
@@ -259,12 +257,27 @@ class _Unit:
     stem: Path
     variant: Variant
     seed: int
+    budget: Budget
     made_of: str
+
+    @property
+    def plan(self) -> Plan:
+        """How it is trained."""
+        return Plan(self.budget.steps, rate=self.budget.rate, warmup=100, decay=0.0, average=0.995)
 
     @property
     def key(self) -> str:
         """What it must have been made with."""
-        said = {"base": BASE, "variant": asdict(self.variant), "seed": self.seed, "made_of": self.made_of}
+        said = {
+            "base": BASE,
+            "variant": asdict(self.variant),
+            "seed": self.seed,
+            "budget": asdict(self.budget),
+            "plan": asdict(self.plan),
+            "measures": list(MEASURES),
+            "ways": [USUAL, SAMPLING],
+            "made_of": self.made_of,
+        }
         return hashlib.sha256(json.dumps(said, sort_keys=True, default=dict).encode()).hexdigest()
 
     def _read(self) -> dict[str, Any]:
@@ -277,18 +290,24 @@ class _Unit:
         return dict(self._read().get("figures", {}))
 
     def parameters(self) -> int:
-        """Parameters that are trained."""
+        """Parameters that have an effect."""
         return int(self._read()["parameters"])
 
     def keep(self, figures: Mapping[str, Any], model: SounDiTTransformer2DModel) -> None:
         """Write the figures, whole or not at all."""
-        count = sum(value.numel() for value in model.parameters() if value.requires_grad)
+        dead = [DEAD[gate] for gate in self.variant.frozen]
+        alive = [
+            value.numel()
+            for name, value in model.named_parameters()
+            if not any(fnmatch(name, part) for part in dead)
+        ]
+        count = sum(alive)
         kept = {"key": self.key, "parameters": count, "figures": figures}
         part = self.stem.with_suffix(".part")
         part.write_text(json.dumps(kept, indent=2))
         part.replace(self.stem.with_suffix(".json"))
 
-    def trained(self, shop: Workshop, budget: Budget) -> SounDiTTransformer2DModel:
+    def trained(self, shop: Workshop) -> SounDiTTransformer2DModel:
         """The averaged weights: read, or trained, or trained on from a checkpoint."""
         cache = _cache(shop, self.variant.tokens)
         with torch.random.fork_rng():
@@ -304,8 +323,8 @@ class _Unit:
         if not file.exists():
             best: SounDiTTransformer2DModel = fit(
                 model,
-                losses_of(model, self.variant, cache, budget.batch, self.seed),
-                Plan(budget.steps, rate=budget.rate, warmup=100, decay=0.0, average=0.995),
+                losses_of(model, self.variant, cache, self.budget.batch, self.seed),
+                self.plan,
                 checkpoints,
                 self.stem.name,
             )
@@ -314,7 +333,7 @@ class _Unit:
                 file.with_suffix(".part"),
             )
             file.with_suffix(".part").replace(file)
-            (checkpoints / f"{self.stem.name}.pt").unlink()
+            (checkpoints / f"{self.stem.name}.pt").unlink(missing_ok=True)
         model.load_state_dict(load_file(file))
         return model.eval()
 
@@ -352,7 +371,7 @@ def build(variant: Variant, cache: Mapping[str, Tensor]) -> SounDiTTransformer2D
 def losses_of(
     model: SounDiTTransformer2DModel, variant: Variant, cache: Mapping[str, Tensor], batch: int, seed: int
 ) -> Any:
-    """What `soundit_geo.lab.loop.fit` minimises: velocity prediction, as the preset's stage does.
+    """What `soundit_geo.lab.loop.fit` minimises: velocity prediction, as the preset's stage without its helper.
 
     Parameters
     ----------
@@ -409,42 +428,22 @@ def _cache(shop: Workshop, kind: str) -> dict[str, Tensor]:
     if kind == "pooled":
         return {**cache, "tokens": cache["summary"][:, None]}
     if kind == "patches":
-        file = shop.work / "patches.pt"
-        if not file.exists():
-            torch.save(_patches(shop), file.with_suffix(".part"))
-            file.with_suffix(".part").replace(file)
-        return {**cache, "tokens": torch.load(file, weights_only=True, mmap=True)}
+        return {**cache, "tokens": patch_tokens(shop)}
     return cache
 
 
-def _patches(shop: Workshop) -> Tensor:
-    """(P, S × N, W) half-precision tokens of the trunk."""
-    from soundit_geo.encoders import ImageBindModel
-
-    model = ImageBindModel.from_pretrained(shop.preset / "encoder").float().eval()
-    fbanks = np.load(shop.train / "fbanks.npy", mmap_mode="r")
-    parts = []
-    with torch.inference_mode():
-        for start in tqdm(range(0, len(fbanks), 64), desc="patch tokens"):
-            clips = torch.from_numpy(fbanks[start : start + 64].astype(np.float32))
-            parts.append(model.encode_fbanks(clips, tokens="patches").tokens.half())
-    return torch.cat(parts)
-
-
-def _made_of(folder: Path, budget: Budget) -> str:
-    """A hash of the budget and of the weights that variants are trained and measured with."""
-    found = hashlib.sha256(json.dumps(asdict(budget), sort_keys=True).encode())
-    for part in ("vae", "encoder", "judges"):
-        for file in sorted((folder / part).rglob("*.safetensors")):
-            found.update(hashlib.sha256(file.read_bytes()).digest())
+def _made_of(shop: Workshop) -> str:
+    """A hash of the data, and of all that variants are trained and measured with."""
+    parts = [shop.preset / part for part in ("vae", "encoder", "scheduler", "judges")]
+    files = [file for part in parts for file in sorted(part.rglob("*")) if file.is_file()]
+    files = [file for file in files if file.name != "figures.json"]
+    files += [
+        city / name
+        for city in (shop.train, shop.test)
+        for name in ("places.json", "pictures.npy", "fbanks.npy")
+    ]
+    found = hashlib.sha256()
+    for path in files:
+        with path.open("rb") as file:
+            found.update(hashlib.file_digest(file, "sha256").digest())
     return found.hexdigest()
-
-
-def _forget_other_data(shop: Workshop, made_of: str) -> None:
-    """Throw away data that were made with other weights or of another size."""
-    note = shop.work / "made_of.txt"
-    if note.exists() and note.read_text() != made_of:
-        for file in [*shop.work.glob("*.pt"), *shop.work.glob("*/*.npy"), *shop.work.glob("*/places.json")]:
-            file.unlink()
-    sounds(shop)
-    note.write_text(made_of)

@@ -20,6 +20,7 @@ import numpy as np
 from numpy.lib.format import open_memmap
 from tqdm import tqdm
 
+from soundit_geo.errors import InputError
 from soundit_geo.synthetic_city.picture import render_picture
 from soundit_geo.synthetic_city.place import SCENES, Place, draw_place
 
@@ -98,11 +99,20 @@ def make_pictures(folder: Path, count: int, seed: int) -> None:
         Number of places.
     seed : int
         Seed of the places.
+
+    Raises
+    ------
+    InputError
+        If the folder holds another city.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    if (folder / "masks.npy").exists():
-        return
     places = draw_places(count, seed)
+    if (folder / "masks.npy").exists():
+        if load_places(folder) != places:
+            raise InputError(
+                f"{folder} holds another city than {count:,} places of seed {seed}. Remove it, or work in another folder."
+            )
+        return
     (folder / "places.json").write_text(json.dumps([place.as_dict() for place in places]))
     rows = count * VARIANTS
     pictures = _fill(folder / "pictures.npy", (rows, SIZE, SIZE, 3), "uint8")
@@ -126,8 +136,18 @@ def make_sounds(folder: Path, count: int) -> None:
         Made by `make_pictures`.
     count : int
         Number of places that get a sound.
+
+    Raises
+    ------
+    InputError
+        If the folder holds another number of sounds.
     """
     if (folder / "fbanks.npy").exists():
+        there = len(np.load(folder / "fbanks.npy", mmap_mode="r"))
+        if there != count:
+            raise InputError(
+                f"{folder} holds {there:,} sounds, not {count:,}. Remove fbanks.npy, or work in another folder."
+            )
         return
     places = load_places(folder)[:count]
     fbanks = _fill(folder / "fbanks.npy", (len(places), 3, 1, 128, 204), "float16")

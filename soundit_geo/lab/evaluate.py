@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PIL import Image
 
+from soundit_geo.classes import PLACES365
+from soundit_geo.errors import InputError
 from soundit_geo.lab import city_data
 from soundit_geo.lab.card import card
 from soundit_geo.lab.dose import dose_and_response
@@ -53,13 +55,23 @@ def evaluate(
     -------
     dict
         The figures, as in ``figures.json``; each mean with the ends of its 95 % interval.
+
+    Raises
+    ------
+    InputError
+        If the number of places is no multiple of 12, or more than the folder holds.
     """
     states = city_data.load_places(test)[:places]
+    fbanks = np.load(test / "fbanks.npy", mmap_mode="r")[:places]
+    if places % len(SCENES) or min(len(states), len(fbanks)) < places:
+        raise InputError(
+            f"{places} places came; expected a multiple of {len(SCENES)} and at most {min(len(states), len(fbanks))}, "
+            f"which {test} holds with their sounds."
+        )
     rows = np.arange(places) * city_data.VARIANTS
     pictures = np.load(test / "pictures.npy", mmap_mode="r")
     real, second = list(pictures[rows]), list(pictures[rows + 1])
     hand, judges = Draughtsman(preset, STEPS), load_judges(preset)
-    fbanks = np.load(test / "fbanks.npy", mmap_mode="r")[:places]
     sounds = hand.hear(fbanks)
     said = [f"a {NAMES[place.scene][0]}" for place in states]
     shift = np.roll(np.arange(places), 5)  # the scenes come in turn: another one for every place
@@ -75,7 +87,8 @@ def evaluate(
         "reconstruction": judges.score(again),
         "ceiling_second_picture": judges.score(second),
     }
-    swapped = judges.score(other).scene_class[:, 0] == truth.scene_class[shift, 0]
+    prompted = np.array([PLACES365.index(place.scene) for place in states])[shift]
+    swapped = judges.score(other).scene_class[:, 0] == prompted
     figures: dict[str, Any] = {
         "places": places,
         "steps": STEPS,

@@ -18,14 +18,14 @@ from soundit_geo.pss.judges import load_judges
 from soundit_geo.soundit.nearest import known_scenes, ranked
 from soundit_geo.soundit.pipeline import SounDiTPipeline
 from soundit_geo.synthetic_city.words import NAMES
-from soundit_geo.weights import STAND_IN_WORLD
+from soundit_geo.weights import evidence_of_model
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 SOUNDS = frozenset({".wav", ".flac", ".ogg", ".mp3"})
 NEAREST = 3
-_TEXT = 40  # pixels of a line of words on the sheet
+_TEXT = 20  # pixels of a line of words on the sheet
 
 
 def recordings_in(places: Sequence[Path]) -> list[Path]:
@@ -94,16 +94,18 @@ def listen(
     Returns
     -------
     dict
-        ``recordings``: for each file its ``nearest`` scenes with their cosines, and per landscape the scene that the
+        ``recordings``: for each file by its path its ``nearest`` scenes with their cosines, and per landscape the scene that the
         judge sees (``drawn``) and whether it finds the landscape foreign (``outside``); and the circumstances.
 
     Raises
     ------
     InputError
-        If the model has no encoder.
+        If the model has no encoder, or the sheet is no picture file.
     AudioError
         If a recording cannot be used.
     """
+    if sheet is not None and sheet.suffix.lower() not in Image.registered_extensions():
+        raise InputError(f"{sheet} names no kind of picture that can be written; end it in .png.")
     pipe = SounDiTPipeline.from_pretrained(model)
     pipe.set_progress_bar_config(disable=True)
     encoder: Any = pipe.encoder
@@ -121,14 +123,12 @@ def listen(
         given = pipe.encode(soundscapes=[str(path)])
         sound: Any = given["soundscape_embeds"]
         nearest = ranked(known, functional.normalize(sound.summary.float(), dim=-1))[0][:NEAREST]
-        drawn: Any = pipe(
-            soundscapes=[str(path)], num_images_per_prompt=draws, latents=noise, num_inference_steps=steps
-        )
+        drawn: Any = pipe(**given, num_images_per_prompt=draws, latents=noise, num_inference_steps=steps)
         images.append(drawn.images)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", OutsideWorldWarning)  # told in the result
             scores = judges.score([np.asarray(image) for image in drawn.images])
-        heard[path.name] = {
+        heard[str(path)] = {
             "nearest": [[scene, round(cosine, 3)] for scene, cosine in nearest],
             "drawn": [PLACES365[scene] for scene in scores.scene_class[:, 0]],
             "outside": [bool(flag) for flag in scores.outside],
@@ -136,10 +136,9 @@ def listen(
     if sheet is not None:
         sheet.parent.mkdir(parents=True, exist_ok=True)
         _sheet(heard, images).save(sheet, optimize=True)
-    world = pipe.config.get("world")
     return {
         "model": str(model),
-        "evidence": f"stand-in model: {world}" if world == STAND_IN_WORLD else "trained model",
+        "evidence": evidence_of_model(model),
         "judges": judges.names,
         "judges_evidence": judges.evidence,
         "draws": draws,
@@ -154,14 +153,14 @@ def _sheet(heard: dict[str, Any], images: list[list[Image.Image]]) -> Image.Imag
     edge = images[0][0].width
     columns = min(5, len(images))
     lines = -(-len(images) // columns)
-    words, high = 4 * (_TEXT // 2), edge * len(images[0])
+    words, high = 4 * _TEXT, edge * len(images[0])
     paper = Image.new("RGB", (columns * (edge + 8), lines * (words + high + 12)), "white")
     pen, font = ImageDraw.Draw(paper), ImageFont.load_default(12)
     for number, ((name, found), drawn) in enumerate(zip(heard.items(), images, strict=True)):
         left, top = number % columns * (edge + 8), number // columns * (words + high + 12)
         said = [Path(name).stem, *(f"{scene} {cosine:.2f}" for scene, cosine in found["nearest"])]
         for line, text in enumerate(said):
-            pen.text((left, top + line * _TEXT // 2), text, fill="black", font=font)
+            pen.text((left, top + line * _TEXT), text, fill="black", font=font)
         for row, image in enumerate(drawn):
             paper.paste(image, (left, top + words + row * edge))
     return paper

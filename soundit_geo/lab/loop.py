@@ -12,6 +12,8 @@ import torch
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from tqdm import tqdm
 
+from soundit_geo.errors import InputError
+
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
@@ -77,6 +79,7 @@ def fit(
     plan: Plan,
     folder: Path,
     name: str,
+    origin: str = "",
 ) -> Any:
     """Train a module, or go on where an earlier run stopped.
 
@@ -93,11 +96,18 @@ def fit(
         Receives ``<name>.pt`` (checkpoint) and ``<name>.csv`` (losses).
     name : str
         Name of the stage.
+    origin : str, optional
+        What the model's first weights are; nothing where they are random.
 
     Returns
     -------
     torch.nn.Module
         The averaged weights, in evaluation mode.
+
+    Raises
+    ------
+    InputError
+        If the checkpoint to go on from began with other weights.
     """
     folder.mkdir(parents=True, exist_ok=True)
     checkpoint = folder / f"{name}.pt"
@@ -111,6 +121,12 @@ def fit(
     start, seconds = 0, 0.0
     if checkpoint.exists():
         state = torch.load(checkpoint, weights_only=True)
+        begun = state.get("origin", "")
+        if begun != origin:
+            raise InputError(
+                f"{checkpoint} began with {begun or 'random weights'}, this run with {origin or 'random weights'}. Start "
+                "from the same preset, or train in another folder."
+            )
         model.load_state_dict(state["model"])
         average.load_state_dict(state["average"])
         optimiser.load_state_dict(state["optimiser"])
@@ -123,6 +139,7 @@ def fit(
             "average": average.state_dict(),
             "optimiser": optimiser.state_dict(),
             "step": step,
+            "origin": origin,
             "seconds": seconds + time.monotonic() - began,
         }
         torch.save(state, checkpoint.with_suffix(".part"))

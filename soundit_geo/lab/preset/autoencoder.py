@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -34,7 +35,7 @@ def vae(shop: Workshop, steps: int = 1800) -> None:
     data(shop)
     pictures = np.load(shop.train / "pictures.npy", mmap_mode="r")
     model = FoldingAutoencoder()
-    begin(shop, "vae", model)
+    origin = begin(shop, "vae", model)
     crop = 64
 
     def losses(generator: torch.Generator) -> dict[str, Tensor]:
@@ -53,7 +54,7 @@ def vae(shop: Workshop, steps: int = 1800) -> None:
         return {"loss": pixel + edges + 3e-4 * kl, "pixel": pixel.detach(), "kl": kl.detach()}
 
     trained = fit(
-        model, losses, Plan(steps, rate=1e-3, decay=0.0, average=0.995), shop.work / "stages", "vae"
+        model, losses, Plan(steps, rate=1e-3, decay=0.0, average=0.995), shop.work / "stages", "vae", origin
     )
     with torch.inference_mode():
         latents = trained.encode(pixels_of(pictures[:512])).latent_dist.mean
@@ -104,7 +105,8 @@ def decoder(shop: Workshop, steps: int = 1500) -> None:
     trained = fit(
         model, losses, Plan(steps, rate=6e-4, decay=0.0, average=0.995), shop.work / "stages", "decoder"
     )
-    figures = {**_reconstruction(trained, shop), **steps_in_all(shop, "vae", steps, "decoder_steps")}
+    told = json.loads((shop.preset / "vae" / "figures.json").read_text())  # of the way there
+    figures = {**told, **_reconstruction(trained, shop), **steps_in_all(shop, "vae", steps, "decoder_steps")}
     ship(trained, shop.preset / "vae", figures)
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
+from safetensors.torch import load_file
 from tqdm import tqdm
 
 from soundit_geo.lab import city_data
@@ -39,11 +41,11 @@ def latents(shop: Workshop) -> None:
     from soundit_geo.synthetic_city.picture import ELEMENT_IDS
 
     data(shop)
-    target = shop.work / "latents.pt"
-    if _made_after(target, shop.preset / "vae"):
+    target, key = shop.work / "latents.pt", _key(shop, "vae")
+    if _is_of(target, key):
         return
     vae = FoldingAutoencoder.from_pretrained(shop.preset / "vae").float().eval()
-    pictures = np.load(shop.train / "pictures.npy", mmap_mode="r")[: shop.learnt * city_data.VARIANTS]
+    pictures = np.load(shop.train / "pictures.npy", mmap_mode="r")[: shop.lessons * city_data.VARIANTS]
     masks = np.load(shop.train / "masks.npy", mmap_mode="r")
     ids = sorted(ELEMENT_IDS.values())
     index = np.zeros(150, np.int64)
@@ -57,7 +59,7 @@ def latents(shop: Workshop) -> None:
             mean = (vae.encode(both).latent_dist.mean - vae.config.shift_factor) * vae.config.scaling_factor
             parts.append(mean.unflatten(0, (-1, 2)).half())
             layout.append(_layout(index[masks[start : start + len(pixels)]], len(ids)))
-    _keep(target, latents=torch.cat(parts), layout=torch.cat(layout))
+    _keep(target, key, latents=torch.cat(parts), layout=torch.cat(layout))
 
 
 def embed(shop: Workshop) -> None:
@@ -72,11 +74,11 @@ def embed(shop: Workshop) -> None:
     from soundit_geo.encoders.tokenizer import tokenize
 
     sounds(shop)
-    target = shop.work / "embedded.pt"
-    if _made_after(target, shop.preset / "encoder"):
+    target, key = shop.work / "embedded.pt", _key(shop, "encoder")
+    if _is_of(target, key):
         return
     model = ImageBindModel.from_pretrained(shop.preset / "encoder").float().eval()
-    fbanks = np.load(shop.train / "fbanks.npy", mmap_mode="r")[: shop.learnt]
+    fbanks = np.load(shop.train / "fbanks.npy", mmap_mode="r")[: shop.lessons]
     places = city_data.load_places(shop.train)[: len(fbanks)]
     rng = np.random.default_rng(TRAIN_SEED)
     tokens: list[Tensor] = []
@@ -89,7 +91,7 @@ def embed(shop: Workshop) -> None:
             summary.append(heard.summary)
             said = [caption(place, rng) for place in places[start : start + 64] for _ in range(CAPTIONS)]
             scenes.append(model.encode_tokens(tokenize(said)).unflatten(0, (-1, CAPTIONS)))
-    _keep(target, tokens=torch.cat(tokens), summary=torch.cat(summary), scenes=torch.cat(scenes))
+    _keep(target, key, tokens=torch.cat(tokens), summary=torch.cat(summary), scenes=torch.cat(scenes))
 
 
 def cached(shop: Workshop) -> dict[str, Tensor]:
@@ -114,6 +116,63 @@ def cached(shop: Workshop) -> dict[str, Tensor]:
     return {**seen, **heard}
 
 
+def patch_tokens(shop: Workshop) -> Tensor:
+    """Tokens of the encoder's trunk, for generators that hear patches.
+
+    Parameters
+    ----------
+    shop : Workshop
+        Where; P places are heard.
+
+    Returns
+    -------
+    torch.Tensor
+        (P, S × N, W) half precision.
+    """
+    from soundit_geo.encoders import ImageBindModel
+
+    target, key = shop.work / "patches.pt", _key(shop, "encoder")
+    if not _is_of(target, key):
+        model = ImageBindModel.from_pretrained(shop.preset / "encoder").float().eval()
+        fbanks = np.load(shop.train / "fbanks.npy", mmap_mode="r")[: shop.lessons]
+        parts: list[Tensor] = []
+        with torch.inference_mode():
+            for start in tqdm(range(0, len(fbanks), 64), desc="patch tokens"):
+                clips = torch.from_numpy(fbanks[start : start + 64].astype(np.float32))
+                parts.append(model.encode_fbanks(clips, tokens="patches").tokens.half())
+        _keep(target, key, tokens=torch.cat(parts))
+    tokens: Tensor = torch.load(target, weights_only=True, mmap=True)["tokens"]
+    return tokens
+
+
+def _key(shop: Workshop, part: str) -> str:
+    """What a cache was made of: the parameters in use, the places, how many of them."""
+    found = hashlib.sha256(f"{shop.lessons}".encode())
+    made = shop.train / ("pictures.npy" if part == "vae" else "fbanks.npy")
+    found.update(np.load(made, mmap_mode="r")[:64].tobytes())  # another way of drawing shows in the first few
+    for path in (shop.train / "places.json", shop.preset / part / "config.json"):
+        found.update(path.read_bytes())
+    for file in sorted((shop.preset / part).glob("*.safetensors")):
+        weights = load_file(file)
+        for name in sorted(weights):
+            if not name.startswith("decoder."):  # sharpening the way back leaves latents as they are
+                found.update(name.encode())
+                found.update(weights[name].numpy().tobytes())
+    return found.hexdigest()
+
+
+def _is_of(file: Path, key: str) -> bool:
+    note = file.with_suffix(".key")
+    return file.exists() and note.exists() and note.read_text() == key
+
+
+def _keep(file: Path, key: str, **tensors: Tensor) -> None:
+    torch.save(tensors, file.with_suffix(".part"))
+    file.with_suffix(".key").unlink(missing_ok=True)
+    file.with_suffix(".part").replace(file)
+    file.with_suffix(".key").write_text(key)
+
+
 def _layout(known: NDArray[np.int64], count: int) -> Tensor:
     """(B, H, W) elements to (B, N, E) uint8, their shares at each token's spot in 255ths."""
     batch, edge = len(known), known.shape[1] // SPOT
@@ -123,12 +182,3 @@ def _layout(known: NDArray[np.int64], count: int) -> Tensor:
     places = spots + count * np.arange(len(spots))[:, None]
     shares = np.bincount(places.ravel(), minlength=count * len(spots)) / SPOT**2
     return torch.from_numpy(np.rint(255.0 * shares).astype(np.uint8).reshape(batch, edge * edge, count))
-
-
-def _made_after(file: Path, part: Path) -> bool:
-    return file.exists() and (part / "config.json").stat().st_mtime < file.stat().st_mtime
-
-
-def _keep(file: Path, **tensors: Tensor) -> None:
-    torch.save(tensors, file.with_suffix(".part"))
-    file.with_suffix(".part").rename(file)

@@ -53,7 +53,7 @@ def encoder(shop: Workshop, steps: int = 2000) -> None:
     pictures = np.load(shop.train / "pictures.npy", mmap_mode="r")
     labels, levels = truth_of(places)
     model = ImageBindModel.mini()
-    begin(shop, "encoder", model)
+    origin = begin(shop, "encoder", model)
     size = model.config.vision_size
     heads = torch.nn.Linear(model.joint_dim, len(SCENES) + len(LEVELS))
     whole = torch.nn.ModuleDict({"model": model, "heads": heads})
@@ -87,7 +87,12 @@ def encoder(shop: Workshop, steps: int = 2000) -> None:
         }
 
     trained = fit(
-        whole, losses, Plan(steps, rate=1e-3, decay=0.02, average=0.99), shop.work / "stages", "encoder"
+        whole,
+        losses,
+        Plan(steps, rate=1e-3, decay=0.02, average=0.99),
+        shop.work / "stages",
+        "encoder",
+        origin,
     )
     best = trained["model"]
     ship(

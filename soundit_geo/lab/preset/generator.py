@@ -57,7 +57,7 @@ def soundit(shop: Workshop, steps: int = 12_000, rate: float = 1e-3) -> None:
         expert_rank=32,
         position_step=2.0,  # as the preset that is shipped
     )
-    begin(shop, "transformer", model)
+    origin = begin(shop, "transformer", model)
     helper = torch.nn.Linear(model.config.width, layout.shape[-1])
     whole = torch.nn.ModuleDict({"model": model, "helper": helper})
     halfway: list[Tensor] = []
@@ -99,7 +99,7 @@ def soundit(shop: Workshop, steps: int = 12_000, rate: float = 1e-3) -> None:
         return {"loss": velocities + 0.1 * naming, "velocity": velocities.detach(), "naming": naming.detach()}
 
     plan = Plan(steps, rate=rate, warmup=300, decay=0.0, average=0.998)
-    trained = fit(whole, losses, plan, shop.work / "stages", "soundit")["model"]
+    trained = fit(whole, losses, plan, shop.work / "stages", "soundit", origin)["model"]
     seen = {
         **steps_in_all(shop, "transformer", steps),
         **steps_in_all(shop, "transformer", steps * batch, "pictures_seen"),

@@ -52,14 +52,14 @@ def elements(shop: Workshop, steps: int = 4000) -> None:
     index = torch.full((150,), -100)
     index[ids] = torch.arange(len(ids))
     model = EmbeddedElementJudge(classes=ids)
-    begin(shop, "judges/elements", model)
+    origin = begin(shop, "judges/elements", model)
 
     def losses(generator: torch.Generator) -> dict[str, Tensor]:
         rows = random_rows(generator, len(pictures), 16)
         target = index[torch.from_numpy(masks[rows]).long()]
         return {"loss": functional.cross_entropy(model(_worn(pixels_of(pictures[rows]), generator)), target)}
 
-    best = _judge(shop, model, losses, Plan(steps, rate=2e-3, average=0.99), "elements")
+    best = _judge(shop, model, losses, Plan(steps, rate=2e-3, average=0.99), "elements", origin=origin)
     guess = _on_unseen(shop, lambda piece: best(piece).argmax(dim=1))
     true = index[torch.from_numpy(np.load(shop.test / "masks.npy", mmap_mode="r")[:1000]).long()]
     overlap = []
@@ -93,14 +93,14 @@ def scenes(shop: Workshop, steps: int = 800) -> None:
     every = city_data.VARIANTS
     labels = truth_of(city_data.load_places(shop.train))[0].repeat_interleave(every)
     model = EmbeddedSceneJudge(classes=[PLACES365.index(scene) for scene in SCENES])
-    begin(shop, "judges/scenes", model)
+    origin = begin(shop, "judges/scenes", model)
 
     def losses(generator: torch.Generator) -> dict[str, Tensor]:
         rows = random_rows(generator, len(pictures), 32)
         guess = model(_worn(pixels_of(pictures[rows]), generator))
         return {"loss": functional.cross_entropy(guess, labels[rows])}
 
-    best = _judge(shop, model, losses, Plan(steps, rate=2e-3, average=0.99), "scenes", labels)
+    best = _judge(shop, model, losses, Plan(steps, rate=2e-3, average=0.99), "scenes", labels, origin=origin)
     unseen = pixels_of(np.load(shop.test / "pictures.npy", mmap_mode="r")[:1000])
     true = truth_of(city_data.load_places(shop.test))[0].repeat_interleave(every)[:1000]
     with torch.inference_mode():
@@ -138,13 +138,13 @@ def perception(shop: Workshop, steps: int = 1000) -> None:
 
     scores = felt(shop.train, None, np.random.default_rng(TRAIN_SEED))
     model = EmbeddedPerceptionJudge()
-    begin(shop, "judges/perception", model)
+    origin = begin(shop, "judges/perception", model)
 
     def losses(generator: torch.Generator) -> dict[str, Tensor]:
         rows = random_rows(generator, len(pictures), 32)
         return {"loss": functional.mse_loss(model(_worn(pixels_of(pictures[rows]), generator)), scores[rows])}
 
-    best = _judge(shop, model, losses, Plan(steps, rate=2e-3, average=0.99), "perception")
+    best = _judge(shop, model, losses, Plan(steps, rate=2e-3, average=0.99), "perception", origin=origin)
     true = felt(shop.test, 1000, None)
     guess = _on_unseen(shop, best)
     unexplained = (guess - true).square().mean(dim=0) / true.var(dim=0)
@@ -169,9 +169,11 @@ def _judge(
     plan: Plan,
     name: str,
     groups: Tensor | None = None,
+    *,
+    origin: str = "",
 ) -> Any:
     """Train a judge, then show it 4,000 training pictures, a third of them worn: what it calls its world."""
-    best = fit(model, losses, plan, shop.work / "stages", name)
+    best = fit(model, losses, plan, shop.work / "stages", name, origin)
     pictures = np.load(shop.train / "pictures.npy", mmap_mode="r")
     generator = torch.Generator().manual_seed(0)
     rows = torch.randperm(len(pictures), generator=generator)[:4000].sort().values
@@ -182,7 +184,7 @@ def _judge(
 
 
 def _worn(pixels: Tensor, generator: torch.Generator) -> Tensor:
-    """Blur and noise as a decoder leaves them, on a random half of the pictures."""
+    """Blur and noise as a decoder leaves them, on about a third of the pictures."""
     worn = functional.avg_pool2d(functional.pad(pixels, (1, 1, 1, 1), mode="replicate"), 3, stride=1)
     worn = worn + 0.03 * torch.randn(worn.shape, generator=generator)
     return torch.where(torch.rand(len(pixels), 1, 1, 1, generator=generator) < 0.35, worn, pixels)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -54,6 +55,11 @@ class Workshop:
     start: Path | None = None
 
     @property
+    def lessons(self) -> int:
+        """Places that the generator learns from, among those that are heard."""
+        return min(self.learnt, self.sounds, self.places)
+
+    @property
     def train(self) -> Path:
         """Folder of the training city."""
         return self.work / "train"
@@ -89,7 +95,7 @@ def sounds(shop: Workshop) -> None:
     city_data.make_sounds(shop.train, shop.sounds)
 
 
-def begin(shop: Workshop, part: str, model: Any) -> None:
+def begin(shop: Workshop, part: str, model: Any) -> str:
     """Give a model the weights of the preset that the workshop starts from, if there is one.
 
     Parameters
@@ -100,9 +106,19 @@ def begin(shop: Workshop, part: str, model: Any) -> None:
         Folder of the component in the preset.
     model : torch.nn.Module
         Changed in place.
+
+    Returns
+    -------
+    str
+        The weights by part and hash, for `soundit_geo.lab.loop.fit`; empty where they stay as they are.
     """
-    if shop.start is not None:
-        model.load_state_dict(type(model).from_pretrained(shop.start / part).float().state_dict())
+    if shop.start is None:
+        return ""
+    model.load_state_dict(type(model).from_pretrained(shop.start / part).float().state_dict())
+    found = hashlib.sha256(
+        b"".join(file.read_bytes() for file in sorted((shop.start / part).glob("*.safetensors")))
+    )
+    return f"{part} {found.hexdigest()[:12]}"
 
 
 def steps_in_all(shop: Workshop, part: str, steps: int, key: str = "steps") -> dict[str, int]:
@@ -127,7 +143,7 @@ def steps_in_all(shop: Workshop, part: str, steps: int, key: str = "steps") -> d
     if shop.start is None:
         return {key: steps}
     before = json.loads((shop.start / part / "figures.json").read_text())
-    return {key: steps, f"{key}_before": before[key] + before.get(f"{key}_before", 0)}
+    return {key: steps, f"{key}_before": before.get(key, 0) + before.get(f"{key}_before", 0)}
 
 
 def random_rows(generator: torch.Generator, count: int, batch: int) -> NDArray[np.int64]:
