@@ -10,7 +10,8 @@ import scipy.signal
 
 from soundit_geo.synthetic_city import sources
 from soundit_geo.synthetic_city.place import SCENES, draw_place
-from soundit_geo.synthetic_city.sound import limit, render_sound, source_layers
+from soundit_geo.synthetic_city.sound import LINES, limit, render_sound, source_layers
+from soundit_geo.synthetic_city.waves import Take
 
 RATE = 16000
 STEPS = (0.0, 0.25, 0.5, 0.75, 1.0)
@@ -154,8 +155,46 @@ def test_the_limit_leaves_quiet_sound_alone_and_keeps_loud_sound_inside():
 def test_birds_are_most_at_dawn_and_insects_not_before_nine():
     (place,) = places("field/wild", 1, weather="clear")
     dawn, noon = (source_layers(replace(place, hour=hour, greenery=0.9)) for hour in (6.5, 13.0))
-    assert decibel(dawn["birds"]) >= decibel(noon["birds"])
-    assert "insects" not in dawn
+    assert decibel(dawn["birds"]) > decibel(noon["birds"]) + 0.5
+    meadows = [replace(one, greenery=0.9) for one in places("field/wild", 12, weather="clear")]
+    early, late = ([source_layers(replace(one, hour=hour), 0.5) for one in meadows] for hour in (8.9, 9.1))
+    assert not any("insects" in layers for layers in early)
+    assert any("insects" in layers for layers in late)
+
+
+@pytest.mark.parametrize(
+    ("scene", "level", "layer", "slope"),
+    [
+        ("forest_path", "traffic", "traffic", 15.0),  # 300 m away: the roar alone
+        ("park", "water", "water", 30.0),
+        ("harbor", "water", "water", 30.0),
+        ("plaza", "water", "water", 30.0),
+    ],
+)
+def test_a_tenfold_level_is_heard_as_the_page_says(scene, level, layer, slope):
+    (place,) = places(scene, 1, weather="clear")
+    few, many = (source_layers(replace(place, **{level: share}))[layer] for share in (0.1, 1.0))
+    assert decibel(many) - decibel(few) == pytest.approx(slope, abs=0.05)
+
+
+def test_leaves_rise_by_28_db_for_ten_times_the_greenery():
+    (place,) = places("park", 1, weather="rain")
+    few, many = (source_layers(replace(place, greenery=share))["leaves"] for share in (0.5, 1.0))
+    assert decibel(many) - decibel(few) == pytest.approx(28 * np.log10(2), abs=0.05)
+
+
+def test_trains_pass_where_a_line_is_near_and_only_there():
+    heard = {
+        scene for scene in SCENES for place in places(scene, 40) if "train" in source_layers(place, 0.25)
+    }
+    assert heard
+    assert heard <= LINES
+
+
+def test_a_train_swells_and_fades():
+    take = Take(np.random.default_rng(0), 30 * RATE, RATE)
+    power = np.square(sources.train(take, 60.0)).reshape(60, -1).mean(1)
+    assert power.max() > 30 * power[[0, -1]].min()
 
 
 def features(wave):

@@ -110,7 +110,8 @@ def make_pictures(folder: Path, count: int, seed: int) -> None:
     if (folder / "masks.npy").exists():
         if load_places(folder) != places:
             raise InputError(
-                f"{folder} holds another city than {count:,} places of seed {seed}. Remove it, or work in another folder."
+                f"{folder} holds another city than {count:,} places of seed {seed}. Remove it, or work in another "
+                "folder."
             )
         return
     (folder / "places.json").write_text(json.dumps([place.as_dict() for place in places]))

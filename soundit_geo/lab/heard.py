@@ -94,8 +94,9 @@ def listen(
     Returns
     -------
     dict
-        ``recordings``: for each file by its path its ``nearest`` scenes with their cosines, and per landscape the scene that the
-        judge sees (``drawn``) and whether it finds the landscape foreign (``outside``); and the circumstances.
+        ``recordings``: for each file by its path the ``nearest`` scenes with their cosines, and per landscape the scene
+        that the judge sees (``drawn``) and whether it finds the landscape foreign (``outside``); and the
+        circumstances.
 
     Raises
     ------

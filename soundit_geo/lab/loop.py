@@ -124,8 +124,8 @@ def fit(
         begun = state.get("origin", "")
         if begun != origin:
             raise InputError(
-                f"{checkpoint} began with {begun or 'random weights'}, this run with {origin or 'random weights'}. Start "
-                "from the same preset, or train in another folder."
+                f"{checkpoint} began with {begun or 'random weights'}, this run with {origin or 'random weights'}. "
+                "Start from the same preset, or train in another folder."
             )
         model.load_state_dict(state["model"])
         average.load_state_dict(state["average"])

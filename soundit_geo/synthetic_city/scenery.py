@@ -1,7 +1,8 @@
 """The twelve scenes, each drawn from far to near; `PAINTERS` lists them, `VIEWS` says where the camera stands.
 
 A scene draws its layout from ``paint.plan`` in an order that no level changes, and its things from
-``paint.scatter``: one level turned up adds things of its own kind and moves nothing else.
+``paint.scatter``: one level turned up adds things of its own kind and draws none of the
+others anew. Where it shapes the ground (a wider river, a narrower path), what stands at the edge moves with it.
 """
 
 from __future__ import annotations

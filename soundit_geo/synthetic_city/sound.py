@@ -1,7 +1,7 @@
 """The soundscape of a place: which sources are heard, how loud and from how far, mixed into one recording.
 
-One pascal is full scale: a level of 94 dB would be 0 dBFS, a busy highway comes out near −16 dBFS and a quiet
-forest near −38 dBFS. Scene, levels, hour and weather decide together; scenes share sources on purpose (birds
+One pascal is full scale: a level of 94 dB would be 0 dBFS, a busy highway comes out near −13 dBFS and a quiet
+forest near −37 dBFS. Scene, levels, hour and weather decide together; scenes share sources on purpose (birds
 in park, forest and residential streets; voices on plaza, market and beach), so that a sound alone is often
 ambiguous. Every source draws from its own stream: more traffic adds vehicles and changes no bird.
 """
@@ -30,7 +30,7 @@ KNEE = 0.7  # where the soft limit begins, of full scale
 SHIFT_DB, MOST_SHIFT_DB = 3.5, 6.0  # how much nearer or farther a source may be: standard deviation, most
 LEVEL_SHIFT = 0.3  # the sources that carry a level vary by this much of it, so that the level can be heard
 LEVEL_SOURCES = ("traffic", "birds", "leaves", "water")
-LEAVES_DB, WATER_DB = 28.0, 30.0  # more of them for ten times the level
+LEAVES_DB, WATER_DB = 28.0, 30.0  # dB more for ten times the level
 LEAST_LEVEL = 0.05  # below it leaves, insects and water are as quiet as there
 WIND = {"clear": 0.45, "cloudy": 0.6, "overcast": 0.7, "rain": 0.85}
 INAUDIBLE_DB = 36.0  # leaves fainter than this drown in every background

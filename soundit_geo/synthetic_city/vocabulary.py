@@ -339,7 +339,7 @@ UNSEEN: dict[str, tuple[str, ...]] = {
         a place paved with flagstones where nobody drives
         children chase pigeons around a monument
         wide pedestrian space between old arcades
-        cobblestones, lamp posts and a bell tower
+        old arcades and lamp posts around a bell tower
         people sit on benches around the splashing fountain
         italian piazza with outdoor seating
         crowds crossing the main square on foot
@@ -406,7 +406,7 @@ UNSEEN: dict[str, tuple[str, ...]] = {
         barefoot footprints along the waterline
         a lifeguard watches the swimmers
         palm trees, white sand and salt water
-        dunes and sea breeze
+        the breeze blows over the dunes and the sea
         beach umbrellas and bathing towels in the sand
         playing volleyball in the sand by the sea
         foam and driftwood washed ashore
@@ -515,9 +515,9 @@ UNSEEN: dict[str, tuple[str, ...]] = {
         bricklayers building a wall
         dump trucks carry away the rubble
         diggers behind a site fence
-        concrete pillars and reinforcing bars
+        reinforcing bars stick out of concrete pillars
         they are building a new high-rise here
-        piles of gravel, bricks and girders
+        girders and bricks next to a heap of gravel
         builders hammering on the scaffolding
         a wrecking ball tears down the old factory
         welders on bare concrete floors

@@ -85,9 +85,9 @@ _ABOUT_THINGS = (
     "show me {}",
 )
 
-_DRIVEN = {"street", "residential_neighborhood", "highway"}  # where the picture shows traffic
-_PEOPLED = {"plaza", "market/outdoor", "construction_site", "beach"}  # where somebody always stands
-_UNPEOPLED = {"highway", "field/wild"}  # where nobody is drawn
+_DRIVEN = {"street", "residential_neighborhood", "highway"}  # where cars are drawn
+_PEOPLED = {"plaza", "market/outdoor", "construction_site", "beach"}  # where somebody mostly stands
+_UNPEOPLED = {"highway", "field/wild"}  # where hardly anybody is drawn
 _WITH_TREES = {"street", "residential_neighborhood", "highway", "plaza", "park", "forest_path", "river"}
 _TREELESS = {
     "street",
@@ -99,16 +99,16 @@ _TREELESS = {
 }  # green may be denied
 _BETWEEN_BUILDINGS = {"street", "plaza"}
 _OPEN = {"park", "river", "highway"}  # buildings stand far away, if any
-_WILD = {"forest_path", "beach", "field/wild"}  # where no building is drawn
+_WILD = {"forest_path", "beach", "field/wild"}  # where a building is rarely drawn
 
 _SAID = {
     "traffic": r"busy|traffic|cars?\b|car-|fast|lorries|trucks|bus|trams|rush|quiet|one-way|pedestrian|jam",
     "people": r"busy|crowded|people|quiet|vendors|traders|joggers|family|meet|walk",
-    "greenery": r"tree|green|leafy|garden|flower|vegetable|lawn|grass|wood|forest|hedge|bare",
+    "greenery": r"\btree|green|leafy|garden|flower|vegetable|lawn|grass|wood|forest|hedge|bare",
     "water": r"water|pond|fountain|tide|wave|boats|ships|wide|stream|brook|creek",
-    "building_height": r"tall|high|tower|buildings|blocks|houses|bungalow|narrow",
+    "building_height": r"tall|\bhigh\b|tower|buildings|blocks|houses|bungalow|narrow",
     "weather": r"rain|sunny",
-    "hour": r"day|night|rush",
+    "hour": r"\bday\b|night|rush",
 }
 """What a name already says; the attribute of that kind is then left out."""
 
@@ -127,7 +127,7 @@ def _traffic(place: Place) -> tuple[str, str]:
         )
     if driven and 0.25 < level < 0.5:
         return "", "with some traffic, with moderate traffic, with light traffic, with a little traffic"
-    if level < (0.04 if driven else 0.08):
+    if level < (0.04 if driven else 0.06):
         return (
             "car-free, traffic-free",
             (
@@ -152,12 +152,12 @@ def _people(place: Place) -> tuple[str, str]:
         )
     if place.scene not in _UNPEOPLED and 0.3 < level < 0.5:
         return "", "with some people, with several people"
-    if place.scene not in _PEOPLED and level < 0.06:
+    if place.scene not in _PEOPLED and level < 0.05:
         alone = (
             "with nobody around, with no people in sight, without people, with no one there, without a soul, "
             "with nobody to be seen"
         )
-        still = place.traffic < (0.04 if place.scene in _DRIVEN else 0.08)
+        still = place.traffic < (0.04 if place.scene in _DRIVEN else 0.06)
         return "empty, deserted, lonely, quiet" if still else "", alone
     if level < 0.2 and place.scene not in {"plaza", "market/outdoor"}:
         return (
@@ -181,7 +181,7 @@ def _greenery(place: Place) -> tuple[str, str]:
         return "", "with some trees, with some greenery, with a little green"
     if scene == "field/wild":
         return _grass(level)
-    if scene in _TREELESS and level < 0.04:
+    if scene in _TREELESS and level < (0.008 if scene in {"harbor", "construction_site"} else 0.03):
         return (
             "treeless, bare",
             "without trees, with no trees, with not a single tree, without any greenery, with no green at all",
@@ -203,15 +203,15 @@ def _water(place: Place) -> tuple[str, str]:
     words = {
         "plaza": (
             (0.1, "with a fountain, around a fountain, with water jets"),
-            (0.05, "without a fountain, with no fountain, with no water"),
+            (0.04, "without a fountain, with no fountain, with no water"),
         ),
         "park": (
             (0.2, "with a pond, beside a pond, with a small lake"),
-            (0.1, "without a pond, with no water nearby, with no pond"),
+            (0.04, "without a pond, with no water nearby, with no pond"),
         ),
         "field/wild": (
             (0.1, "with a pool of water, with a small pond, with a puddle"),
-            (0.05, "with no water nearby, without any water"),
+            (0.03, "with no water nearby, without any water"),
         ),
         "beach": ((0.85, "at high tide, with much water"), (0.7, "at low tide, with a wide strip of sand")),
         "harbor": ((0.85, "full of boats, with many boats, with lots of boats"), (0.0, "")),
@@ -234,7 +234,7 @@ def _buildings(place: Place) -> tuple[str, str]:
         return "", "with low buildings, without tall buildings, with no high-rises"
     if scene in _OPEN and level > 0.2:
         return "", "with buildings in the distance, with buildings behind"
-    if scene in _OPEN | _WILD and level < 0.1:
+    if scene in _OPEN | _WILD and level < (0.08 if scene == "beach" else 0.1):
         return "", "without buildings, with no houses in sight, with no buildings nearby"
     return "", ""
 
