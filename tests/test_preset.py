@@ -57,7 +57,7 @@ def test_its_card_says_that_it_is_a_stand_in_and_what_was_measured():
     folder = Path(preset_path("synthetic-city"))
     card, figures = (folder / "README.md").read_text(), json.loads((folder / "figures.json").read_text())
     assert "stand-in" in card
-    assert f"{figures['sound_and_prompt']['pss_scene_top1']:.3f}" in card
+    assert f"{figures['sound_and_prompt']['pss_scene_top1'][0]:.3f}" in card
 
 
 def test_plain_diffusers_opens_it(pipeline):

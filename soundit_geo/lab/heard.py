@@ -155,11 +155,16 @@ def _sheet(heard: dict[str, Any], images: list[list[Image.Image]]) -> Image.Imag
     columns = min(5, len(images))
     lines = -(-len(images) // columns)
     words, high = 4 * _TEXT, edge * len(images[0])
-    paper = Image.new("RGB", (columns * (edge + 8), lines * (words + high + 12)), "white")
-    pen, font = ImageDraw.Draw(paper), ImageFont.load_default(12)
-    for number, ((name, found), drawn) in enumerate(zip(heard.items(), images, strict=True)):
-        left, top = number % columns * (edge + 8), number // columns * (words + high + 12)
-        said = [Path(name).stem, *(f"{scene} {cosine:.2f}" for scene, cosine in found["nearest"])]
+    font = ImageFont.load_default(12)
+    labels = [
+        [Path(name).stem, *(f"{scene} {cosine:.2f}" for scene, cosine in found["nearest"])]
+        for name, found in heard.items()
+    ]
+    wide = 8 + max(edge, *(int(font.getlength(text)) for said in labels for text in said))
+    paper = Image.new("RGB", (columns * wide, lines * (words + high + 12)), "white")
+    pen = ImageDraw.Draw(paper)
+    for number, (said, drawn) in enumerate(zip(labels, images, strict=True)):
+        left, top = number % columns * wide, number // columns * (words + high + 12)
         for line, text in enumerate(said):
             pen.text((left, top + line * _TEXT), text, fill="black", font=font)
         for row, image in enumerate(drawn):
