@@ -206,7 +206,7 @@ def ablate(
     budget = budget or Budget()
     shop = Workshop(
         out / "data",
-        Path(folder),
+        folder,
         places=budget.places,
         test_places=budget.test_places,
         sounds=budget.places,

@@ -101,10 +101,8 @@ def scenes(shop: Workshop, steps: int = 800) -> None:
         return {"loss": functional.cross_entropy(guess, labels[rows])}
 
     best = _judge(shop, model, losses, Plan(steps, rate=2e-3, average=0.99), "scenes", labels, origin=origin)
-    unseen = pixels_of(np.load(shop.test / "pictures.npy", mmap_mode="r")[:1000])
     true = truth_of(city_data.load_places(shop.test))[0].repeat_interleave(every)[:1000]
-    with torch.inference_mode():
-        guess = torch.cat([best(piece).argmax(dim=1) for piece in unseen.split(50)])
+    guess = _on_unseen(shop, lambda piece: best(piece).argmax(dim=1))
     figures = {
         **steps_in_all(shop, "judges/scenes", steps),
         "accuracy": float((guess == true).float().mean()),
