@@ -17,7 +17,6 @@ import hashlib
 import json
 from dataclasses import asdict, dataclass, field
 from fnmatch import fnmatch
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -37,6 +36,7 @@ from soundit_geo.weights import evidence_of_model
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from pathlib import Path
 
     from torch import Tensor
 
