@@ -2,19 +2,22 @@
 
 import pytest
 import torch
+from diffusers import DDPMScheduler
 
 from soundit_geo.errors import InputError
-from soundit_geo.lab import preset
+from soundit_geo.lab import city_data, preset
 from soundit_geo.lab.city_data import draw_places
 from soundit_geo.lab.loop import Plan, fit
-from soundit_geo.lab.preset import STAGES, TEST_SEED, TRAIN_SEED, Workshop, train_preset
+from soundit_geo.lab.preset import STAGES, TEST_SEED, TRAIN_SEED, Workshop, autoencoder, train_preset
+from soundit_geo.lab.preset.caches import CAPTIONS
+from soundit_geo.lab.preset.lesson import SCHEDULE, lesson
 
 
 class StoppedError(Exception):
     pass
 
 
-def train(folder, stop=None):
+def train(folder, stop=None, *, mixed=False):
     torch.manual_seed(0)
     model = torch.nn.Linear(3, 1)
     seen = []
@@ -27,7 +30,11 @@ def train(folder, stop=None):
         return {"loss": (model(x) - x.sum(dim=1, keepdim=True)).square().mean()}
 
     return fit(
-        model, losses, Plan(steps=120, rate=0.1, warmup=3, average=0.9, every=0.0), folder, "toy"
+        model,
+        losses,
+        Plan(steps=120, rate=0.1, warmup=3, average=0.9, every=0.0, mixed=mixed),
+        folder,
+        "toy",
     ), seen
 
 
@@ -47,6 +54,14 @@ def test_training_learns_and_a_finished_one_is_left_alone(tmp_path):
     again, seen = train(tmp_path)
     assert seen == []
     assert torch.equal(again.weight, trained.weight)
+
+
+def test_mixed_precision_multiplies_in_bfloat16_and_keeps_the_weights_in_single(tmp_path):
+    single, _ = train(tmp_path / "single")
+    mixed, _ = train(tmp_path / "mixed", mixed=True)
+    assert mixed.weight.dtype == torch.float32
+    assert not torch.equal(mixed.weight, single.weight)
+    torch.testing.assert_close(mixed.weight, torch.ones(1, 3), atol=0.2, rtol=0)
 
 
 def test_the_rate_warms_up_and_falls():
@@ -94,3 +109,31 @@ def test_the_stages_fit_together(tmp_path):
     ):
         kind.from_pretrained(shop.preset / name)
         assert (shop.preset / name / "figures.json").exists()
+
+
+def test_what_the_generator_should_say_leads_back_to_the_picture():
+    generator = torch.Generator().manual_seed(0)
+    cached = {
+        "latents": torch.randn(8, 2, 4, 16, 16, generator=generator).half(),
+        "tokens": torch.randn(4, 3, 16, generator=generator),
+        "summary": torch.randn(4, 16, generator=generator),
+        "scenes": torch.randn(4, CAPTIONS, 16, generator=generator),
+    }
+    shown = lesson(cached, 64, generator)
+    kept = DDPMScheduler(**SCHEDULE).alphas_cumprod[shown.time][:, None, None, None]
+    back = kept.sqrt() * shown.noisy - (1 - kept).sqrt() * shown.velocity
+    clean = cached["latents"][shown.rows, shown.mirrored].float()
+    torch.testing.assert_close(back, clean, atol=1e-5, rtol=1e-5)
+    assert torch.equal(shown.tokens, cached["tokens"][shown.rows // city_data.VARIANTS])
+    assert 0 < shown.scene_missing.sum() < 64
+    assert lesson(cached, 64, generator, blind=True).scene_missing.all()
+
+
+def test_a_disturbance_follows_the_spread_of_the_latents_and_leaves_about_half_alone():
+    latent = torch.randn(400, 4, 4, 4, generator=torch.Generator().manual_seed(0))
+    noise, larger = (
+        autoencoder._disturbance(scale * latent, torch.Generator().manual_seed(1)) for scale in (1.0, 7.0)
+    )
+    torch.testing.assert_close(larger, 7.0 * noise)
+    assert 0.4 < (noise == 0).all(dim=(1, 2, 3)).float().mean() < 0.6
+    assert 0.4 < noise[(noise != 0).any(dim=(1, 2, 3))].std() < 0.75  # of a uniform strength up to 1

@@ -15,6 +15,7 @@ from soundit_geo.lab import ablations
 from soundit_geo.lab.ablation_table import CLAIMS, markdown, orderings, table, write
 from soundit_geo.lab.ablations import BASE, SAMPLING, VARIANTS, Budget, ablate, build, losses_of
 from soundit_geo.lab.loop import Plan, fit
+from soundit_geo.lab.preset.caches import CAPTIONS
 from soundit_geo.lab.yardstick import MEASURES
 
 pytestmark = pytest.mark.filterwarnings("ignore::soundit_geo.errors.OutsideWorldWarning")
@@ -33,7 +34,7 @@ def cache():
         "latents": some(8, 2, 4, 16, 16).half(),
         "tokens": some(4, 3, 16),
         "summary": some(4, 16),
-        "scenes": some(4, ablations.CAPTIONS, 16),
+        "scenes": some(4, CAPTIONS, 16),
     }
 
 

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from soundit_geo.cli.options import ChanceSeed, Draws, Model, Quiet, Seed, Steps
+from soundit_geo.cli.options import ChanceSeed, Draws, Mixed, Model, Quiet, Seed, Steps
 
 app = typer.Typer(
     help="Check claims on simulated truth and on the synthetic city; prints JSON.", no_args_is_help=True
@@ -101,6 +101,7 @@ def lab_ablations(
     seeds: Annotated[
         list[int] | None, typer.Option("--seed", min=0, help="May be repeated; 1, 2, 3.")
     ] = None,
+    mixed: Mixed = False,
     only: Annotated[list[str] | None, typer.Option(help="Only this variant; may be repeated.")] = None,
     sampling: Annotated[bool, typer.Option(help="Also vary guidance and sampler steps.")] = True,
     plots: Annotated[bool, typer.Option(help="Also plot (needs matplotlib).")] = True,
@@ -110,7 +111,7 @@ def lab_ablations(
     from soundit_geo.lab.ablation_table import orderings, write
     from soundit_geo.lab.ablations import Budget, ablate
 
-    budget = Budget(places, test_places, steps, batch)
+    budget = Budget(places, test_places, steps, batch, mixed=mixed)
     result = ablate(
         out,
         preset,

@@ -16,6 +16,9 @@ Steps = Annotated[int, typer.Option(help="Steps of the sampler.")]
 Guidance = Annotated[float, typer.Option(help="Guidance scale on soundscape and prompt together.")]
 Json = Annotated[bool, typer.Option("--json", help="Print numbers as JSON.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress bar.")]
+Mixed = Annotated[
+    bool, typer.Option("--mixed", help="Multiply in bfloat16; for processors with AVX-512 BF16 or AMX.")
+]
 Prompts = Annotated[
     list[str] | None,
     typer.Option(

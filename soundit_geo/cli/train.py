@@ -12,6 +12,7 @@ import typer
 
 from soundit_geo.cli.options import (
     Json,
+    Mixed,
     Model,
     Out,
     Quiet,
@@ -176,11 +177,12 @@ def preset(
     start: Annotated[
         Path | None, typer.Option("--from", help="A finished preset whose weights the stages begin with.")
     ] = None,
+    mixed: Mixed = False,
 ) -> None:
     """Train an embedded preset, stage by stage. Run again to go on after a stop."""
     from soundit_geo.lab.preset import train_preset
 
-    train_preset(name, work, out, stage, start)
+    train_preset(name, work, out, stage, start, mixed=mixed)
 
 
 def _encoders(model: str, vae: str | None, encoder: str | None) -> tuple[Any, Any]:

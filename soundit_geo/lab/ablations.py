@@ -24,9 +24,9 @@ from safetensors.torch import load_file, save_file
 from torch.nn import functional
 
 from soundit_geo.errors import InputError
-from soundit_geo.lab import city_data
 from soundit_geo.lab.loop import Plan, fit
-from soundit_geo.lab.preset.caches import CAPTIONS, cached, patch_tokens
+from soundit_geo.lab.preset.caches import cached, patch_tokens
+from soundit_geo.lab.preset.lesson import lesson
 from soundit_geo.lab.preset.workshop import Workshop, sounds
 from soundit_geo.lab.yardstick import MEASURES, Yardstick
 from soundit_geo.soundit.loading import find_folder
@@ -144,6 +144,8 @@ class Budget:
         Optimiser steps and pictures of each.
     rate : float
         Highest learning rate.
+    mixed : bool
+        Multiply in bfloat16 while training.
     """
 
     places: int = 4000
@@ -151,6 +153,7 @@ class Budget:
     steps: int = 600
     batch: int = 32
     rate: float = 1e-3
+    mixed: bool = False
 
 
 def ablate(
@@ -263,7 +266,8 @@ class _Unit:
     @property
     def plan(self) -> Plan:
         """How it is trained."""
-        return Plan(self.budget.steps, rate=self.budget.rate, warmup=100, decay=0.0, average=0.995)
+        budget = self.budget
+        return Plan(budget.steps, rate=budget.rate, warmup=100, decay=0.0, average=0.995, mixed=budget.mixed)
 
     @property
     def key(self) -> str:
@@ -391,33 +395,11 @@ def losses_of(
     callable
         Takes the generator of a step, gives ``{"loss": ...}``.
     """
-    from diffusers import DDPMScheduler
-
-    latents, tokens, summary, scenes = (cache[key] for key in ("latents", "tokens", "summary", "scenes"))
-    kept_of = DDPMScheduler(beta_schedule="linear", beta_start=1e-4, beta_end=0.02).alphas_cumprod
 
     def losses(step: torch.Generator) -> dict[str, Tensor]:
         own = seed * 2**31 + int(torch.randint(2**31, (), generator=step))
-        generator = torch.Generator().manual_seed(own)
-        rows = torch.randint(len(latents), (batch,), generator=generator)
-        place = rows // city_data.VARIANTS
-        mirrored = torch.randint(2, (batch,), generator=generator)
-        said = torch.randint(CAPTIONS, (batch,), generator=generator)
-        clean = latents[rows, mirrored].float()
-        noise = torch.randn(clean.shape, generator=generator)
-        time = (1000.0 * torch.sigmoid(torch.randn(batch, generator=generator) - 0.2)).long().clamp(max=999)
-        kept = kept_of[time][:, None, None, None]
-        chance = torch.rand(batch, generator=generator)
-        guess = model(
-            kept.sqrt() * clean + (1 - kept).sqrt() * noise,
-            time,
-            tokens[place].float(),
-            summary[place],
-            scenes[place, said],
-            soundscape_missing=(chance < 0.08) | (chance > 0.95),
-            scene_missing=torch.ones(batch, dtype=torch.bool) if variant.blind else chance < 0.4,
-        ).sample
-        return {"loss": functional.mse_loss(guess, kept.sqrt() * noise - (1 - kept).sqrt() * clean)}
+        shown = lesson(cache, batch, torch.Generator().manual_seed(own), blind=variant.blind)
+        return {"loss": functional.mse_loss(shown.answered_by(model).float(), shown.velocity)}
 
     return losses
 

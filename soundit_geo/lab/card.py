@@ -12,9 +12,10 @@ ROWS = {
     "floor_other_place": "floor: drawing of another place",
 }
 METRICS = ("pss_scene_top1", "pss_scene_top5", "pss_element", "pss_perception")
-WENT_ON = """Training went on from the preset before this one, which had learnt on an earlier drawing of the city:
-`steps_before` and its like count what came before. The command below, begun from nothing, is the same recipe, but not
-the same path.
+WENT_ON = """Training went on, more than once, from the preset before: `steps_before` and its like count what came
+before, as far as it was counted. The first of them had learnt on an earlier drawing of the city, and the autoencoder
+has changed since, with the generator learning its new latents from the weights for the old ones. The command below,
+begun from nothing, is the same recipe, but not the same path.
 
 """
 DOSES = {

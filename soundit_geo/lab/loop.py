@@ -43,6 +43,8 @@ class Plan:
         Largest norm of the gradient.
     every : float
         Seconds between two checkpoints.
+    mixed : bool
+        Multiply in bfloat16; weights, their averages and losses stay in single precision.
     """
 
     steps: int
@@ -52,6 +54,7 @@ class Plan:
     average: float = 0.999
     clip: float = 1.0
     every: float = 90.0
+    mixed: bool = False
 
     def rate_at(self, step: int) -> float:
         """Learning rate of a step.
@@ -155,7 +158,8 @@ def fit(
         for step in range(start, plan.steps):
             for group in optimiser.param_groups:
                 group["lr"] = plan.rate_at(step)
-            parts = losses(torch.Generator().manual_seed(step))
+            with torch.autocast("cpu", torch.bfloat16, enabled=plan.mixed):
+                parts = losses(torch.Generator().manual_seed(step))
             optimiser.zero_grad(set_to_none=True)
             parts["loss"].backward()
             torch.nn.utils.clip_grad_norm_(model.parameters(), plan.clip)

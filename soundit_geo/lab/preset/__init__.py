@@ -9,6 +9,7 @@ autoencoder.py    ``vae``, ``decoder``
 encoder.py        ``encoder``
 judges.py         ``elements``, ``scenes``, ``perception``
 caches.py         ``latents``, ``embed``
+lesson.py         what the generator is shown in a step
 generator.py      ``soundit``
 ================  ==========================================================================
 """
@@ -85,7 +86,13 @@ STAGES: dict[str, Callable[[Workshop], None]] = {
 
 
 def train_preset(
-    name: str, work: Path, out: Path, stages: list[str] | None = None, start: Path | None = None
+    name: str,
+    work: Path,
+    out: Path,
+    stages: list[str] | None = None,
+    start: Path | None = None,
+    *,
+    mixed: bool = False,
 ) -> None:
     """Train a preset, or some of its stages.
 
@@ -99,6 +106,8 @@ def train_preset(
         Keys of `STAGES`; all in order by default.
     start : pathlib.Path, optional
         A finished preset whose weights the stages begin with.
+    mixed : bool, optional
+        See `Workshop`.
 
     Raises
     ------
@@ -112,7 +121,7 @@ def train_preset(
         raise InputError(f"Stage {unknown[0]!r} is unknown; there are {', '.join(STAGES)}.")
     if start is not None and not (start / "model_index.json").is_file():
         raise InputError(f"{start} holds no preset to start from; expected a folder with model_index.json.")
-    shop = Workshop(work, out, start=start)
+    shop = Workshop(work, out, start=start, mixed=mixed)
     for stage in stages or list(STAGES):
         with torch.random.fork_rng():
             torch.manual_seed(

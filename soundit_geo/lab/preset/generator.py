@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 import torch
 from torch.nn import functional
 
-from soundit_geo.lab import city_data
 from soundit_geo.lab.loop import Plan, fit
-from soundit_geo.lab.preset.caches import CAPTIONS, cached
+from soundit_geo.lab.preset.caches import cached
+from soundit_geo.lab.preset.lesson import SCHEDULE, lesson
 from soundit_geo.lab.preset.workshop import begin, ship, steps_in_all
 
 if TYPE_CHECKING:
@@ -21,12 +21,10 @@ if TYPE_CHECKING:
 def soundit(shop: Workshop, steps: int = 12_000, rate: float = 1e-3) -> None:
     """Train SounDiT-mini on the cached city: velocity prediction over DDPM's linear schedule.
 
-    Timesteps are drawn logit-normally, more from the middle of the schedule, where scenes and objects take shape
-    (Esser et al., "Scaling Rectified Flow Transformers for High-Resolution Image Synthesis", ICML 2024). 8 % of the
-    samples learn without any condition, 32 % from the sound alone, 5 % from the prompt alone. From the tokens half way
-    through the blocks a linear helper, thrown away afterwards, names the elements at each token's spot: knowing what
-    stands where early on is what saves samples (after Yu et al., "Representation Alignment for Generation", ICLR 2025,
-    with exact masks in place of another network's features).
+    What it sees is said at `soundit_geo.lab.preset.lesson.lesson`. From the tokens half way through the blocks a linear
+    helper, thrown away afterwards, names the elements at each token's spot: knowing what stands where early on is what
+    saves samples (after Yu et al., "Representation Alignment for Generation", ICLR 2025, with exact masks in place of
+    another network's features).
 
     Parameters
     ----------
@@ -42,12 +40,10 @@ def soundit(shop: Workshop, steps: int = 12_000, rate: float = 1e-3) -> None:
     from soundit_geo.soundit.transformer import SounDiTTransformer2DModel
 
     cache = cached(shop)
-    drawn, layout = cache["latents"], cache["layout"]
-    tokens, summary, scenes = cache["tokens"], cache["summary"], cache["scenes"]
-    dim = summary.shape[-1]
+    layout, dim = cache["layout"], cache["summary"].shape[-1]
     model = SounDiTTransformer2DModel.of_size(
         "mini",
-        in_channels=drawn.shape[2],
+        in_channels=cache["latents"].shape[2],
         token_dim=dim,
         summary_dim=dim,
         scene_dim=dim,
@@ -62,47 +58,28 @@ def soundit(shop: Workshop, steps: int = 12_000, rate: float = 1e-3) -> None:
     whole = torch.nn.ModuleDict({"model": model, "helper": helper})
     halfway: list[Tensor] = []
     model.blocks[model.config.depth // 2 - 1].register_forward_hook(lambda *call: halfway.append(call[2]))
-    scheduler = DPMSolverMultistepScheduler(
-        beta_schedule="linear", beta_start=1e-4, beta_end=0.02, prediction_type="v_prediction"
-    )
     batch, edge = 32, round(layout.shape[1] ** 0.5)
 
     def losses(generator: torch.Generator) -> dict[str, Tensor]:
-        rows = torch.randint(len(drawn), (batch,), generator=generator)
-        place = rows // city_data.VARIANTS
-        mirrored = torch.randint(2, (batch,), generator=generator)
-        said = torch.randint(CAPTIONS, (batch,), generator=generator)
-        clean = drawn[rows, mirrored].float()
-        noise = torch.randn(clean.shape, generator=generator)
-        middling = torch.sigmoid(torch.randn(batch, generator=generator) - 0.2)
-        time = (1000.0 * middling).long().clamp(max=999)
-        kept = scheduler.alphas_cumprod[time][:, None, None, None]
-        noisy = kept.sqrt() * clean + (1 - kept).sqrt() * noise
-        velocity = kept.sqrt() * noise - (1 - kept).sqrt() * clean
-        chance = torch.rand(batch, generator=generator)
-        guess = model(
-            noisy,
-            time,
-            tokens[place],
-            summary[place],
-            scenes[place, said],
-            soundscape_missing=(chance < 0.08) | (chance > 0.95),
-            scene_missing=chance < 0.4,
-        ).sample
-        here = layout[rows].float() / 255.0  # (B, N, E)
+        shown = lesson(cache, batch, generator)
+        velocities = functional.mse_loss(shown.answered_by(model).float(), shown.velocity)
+        here = layout[shown.rows].float() / 255.0  # (B, N, E)
         seen = torch.where(
-            mirrored[:, None, None] == 1, here.unflatten(1, (edge, edge)).flip(2).flatten(1, 2), here
+            shown.mirrored[:, None, None] == 1,
+            here.unflatten(1, (edge, edge)).flip(2).flatten(1, 2),
+            here,
         )
-        named = functional.log_softmax(whole["helper"](halfway.pop()), dim=-1)
+        named = functional.log_softmax(helper(halfway.pop()).float(), dim=-1)
         naming = -(seen * named).sum(dim=-1).mean()
-        velocities = functional.mse_loss(guess, velocity)
         return {"loss": velocities + 0.1 * naming, "velocity": velocities.detach(), "naming": naming.detach()}
 
-    plan = Plan(steps, rate=rate, warmup=300, decay=0.0, average=0.998)
+    plan = Plan(steps, rate=rate, warmup=300, decay=0.0, average=0.998, mixed=shop.mixed)
     trained = fit(whole, losses, plan, shop.work / "stages", "soundit", origin)["model"]
     seen = {
         **steps_in_all(shop, "transformer", steps),
         **steps_in_all(shop, "transformer", steps * batch, "pictures_seen"),
     }
     ship(trained, shop.preset / "transformer", seen)
-    scheduler.save_pretrained(shop.preset / "scheduler")
+    DPMSolverMultistepScheduler(**SCHEDULE, prediction_type="v_prediction").save_pretrained(
+        shop.preset / "scheduler"
+    )

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from numpy.typing import NDArray
     from torch import Tensor
 
     from soundit_geo.lab.preset.workshop import Workshop
@@ -46,20 +47,15 @@ def elements(shop: Workshop, steps: int = 4000) -> None:
     from soundit_geo.synthetic_city.picture import ELEMENT_IDS
 
     data(shop)
-    pictures = np.load(shop.train / "pictures.npy", mmap_mode="r")
     masks = np.load(shop.train / "masks.npy", mmap_mode="r")
     ids = sorted(ELEMENT_IDS.values())
     index = torch.full((150,), -100)
     index[ids] = torch.arange(len(ids))
-    model = EmbeddedElementJudge(classes=ids)
-    origin = begin(shop, "judges/elements", model)
 
-    def losses(generator: torch.Generator) -> dict[str, Tensor]:
-        rows = random_rows(generator, len(pictures), 16)
-        target = index[torch.from_numpy(masks[rows]).long()]
-        return {"loss": functional.cross_entropy(model(_worn(pixels_of(pictures[rows]), generator)), target)}
+    def error(guess: Tensor, rows: NDArray[np.int64]) -> Tensor:
+        return functional.cross_entropy(guess, index[torch.from_numpy(masks[rows]).long()])
 
-    best = _judge(shop, model, losses, Plan(steps, rate=2e-3, average=0.99), "elements", origin=origin)
+    best = _judge(shop, EmbeddedElementJudge(classes=ids), "elements", error, steps, 16)
     guess = _on_unseen(shop, lambda piece: best(piece).argmax(dim=1))
     true = index[torch.from_numpy(np.load(shop.test / "masks.npy", mmap_mode="r")[:1000]).long()]
     overlap = []
@@ -89,18 +85,14 @@ def scenes(shop: Workshop, steps: int = 800) -> None:
     from soundit_geo.pss.scenes import EmbeddedSceneJudge
 
     data(shop)
-    pictures = np.load(shop.train / "pictures.npy", mmap_mode="r")
     every = city_data.VARIANTS
     labels = truth_of(city_data.load_places(shop.train))[0].repeat_interleave(every)
     model = EmbeddedSceneJudge(classes=[PLACES365.index(scene) for scene in SCENES])
-    origin = begin(shop, "judges/scenes", model)
 
-    def losses(generator: torch.Generator) -> dict[str, Tensor]:
-        rows = random_rows(generator, len(pictures), 32)
-        guess = model(_worn(pixels_of(pictures[rows]), generator))
-        return {"loss": functional.cross_entropy(guess, labels[rows])}
+    def error(guess: Tensor, rows: NDArray[np.int64]) -> Tensor:
+        return functional.cross_entropy(guess, labels[rows])
 
-    best = _judge(shop, model, losses, Plan(steps, rate=2e-3, average=0.99), "scenes", labels, origin=origin)
+    best = _judge(shop, model, "scenes", error, steps, 32, labels)
     true = truth_of(city_data.load_places(shop.test))[0].repeat_interleave(every)[:1000]
     guess = _on_unseen(shop, lambda piece: best(piece).argmax(dim=1))
     figures = {
@@ -125,7 +117,6 @@ def perception(shop: Workshop, steps: int = 1000) -> None:
     from soundit_geo.synthetic_city.picture import element_share
 
     data(shop)
-    pictures = np.load(shop.train / "pictures.npy", mmap_mode="r")
 
     def felt(folder: Path, count: int | None, rng: np.random.Generator | None) -> Tensor:
         places = city_data.load_places(folder)
@@ -135,14 +126,11 @@ def perception(shop: Workshop, steps: int = 1000) -> None:
         return torch.from_numpy(np.stack(rows))
 
     scores = felt(shop.train, None, np.random.default_rng(TRAIN_SEED))
-    model = EmbeddedPerceptionJudge()
-    origin = begin(shop, "judges/perception", model)
 
-    def losses(generator: torch.Generator) -> dict[str, Tensor]:
-        rows = random_rows(generator, len(pictures), 32)
-        return {"loss": functional.mse_loss(model(_worn(pixels_of(pictures[rows]), generator)), scores[rows])}
+    def error(guess: Tensor, rows: NDArray[np.int64]) -> Tensor:
+        return functional.mse_loss(guess, scores[rows])
 
-    best = _judge(shop, model, losses, Plan(steps, rate=2e-3, average=0.99), "perception", origin=origin)
+    best = _judge(shop, EmbeddedPerceptionJudge(), "perception", error, steps, 32)
     true = felt(shop.test, 1000, None)
     guess = _on_unseen(shop, best)
     unexplained = (guess - true).square().mean(dim=0) / true.var(dim=0)
@@ -163,16 +151,24 @@ def _on_unseen(shop: Workshop, answer: Callable[[Tensor], Tensor]) -> Tensor:
 def _judge(
     shop: Workshop,
     model: EmbeddedJudge,
-    losses: Callable[[torch.Generator], dict[str, Tensor]],
-    plan: Plan,
     name: str,
+    error: Callable[[Tensor, NDArray[np.int64]], Tensor],
+    steps: int,
+    batch: int,
     groups: Tensor | None = None,
-    *,
-    origin: str = "",
 ) -> Any:
-    """Train a judge, then show it 4,000 training pictures, a third of them worn: what it calls its world."""
-    best = fit(model, losses, plan, shop.work / "stages", name, origin)
+    """Train a judge, then show it 4,000 training pictures, a third of them worn: what it calls its world.
+
+    `error` takes what it says of some pictures, and their rows.
+    """
+    origin = begin(shop, f"judges/{name}", model)
     pictures = np.load(shop.train / "pictures.npy", mmap_mode="r")
+
+    def losses(generator: torch.Generator) -> dict[str, Tensor]:
+        chosen = random_rows(generator, len(pictures), batch)
+        return {"loss": error(model(_worn(pixels_of(pictures[chosen]), generator)), chosen)}
+
+    best = fit(model, losses, Plan(steps, rate=2e-3, average=0.99), shop.work / "stages", name, origin)
     generator = torch.Generator().manual_seed(0)
     rows = torch.randperm(len(pictures), generator=generator)[:4000].sort().values
     with torch.inference_mode():

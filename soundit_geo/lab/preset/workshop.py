@@ -43,6 +43,8 @@ class Workshop:
         How many of those that are heard the generator learns from.
     start : pathlib.Path, optional
         A finished preset whose weights the stages begin with; random ones by default.
+    mixed : bool, optional
+        Multiply in bfloat16 while training (not: in caches, nor judges, nor the encoder).
     """
 
     work: Path
@@ -53,6 +55,7 @@ class Workshop:
     test_sounds: int = 1200
     learnt: int = 12_000
     start: Path | None = None
+    mixed: bool = False
 
     @property
     def lessons(self) -> int:
@@ -122,7 +125,7 @@ def begin(shop: Workshop, part: str, model: Any) -> str:
 
 
 def steps_in_all(shop: Workshop, part: str, steps: int, key: str = "steps") -> dict[str, int]:
-    """Steps of this training, and of those before it where it went on from a finished preset.
+    """Steps of this training, and of those before it where it went on from a finished preset that counted them.
 
     Parameters
     ----------
@@ -143,7 +146,8 @@ def steps_in_all(shop: Workshop, part: str, steps: int, key: str = "steps") -> d
     if shop.start is None:
         return {key: steps}
     before = json.loads((shop.start / part / "figures.json").read_text())
-    return {key: steps, f"{key}_before": before.get(key, 0) + before.get(f"{key}_before", 0)}
+    known = [before[name] for name in (key, f"{key}_before") if name in before]
+    return {key: steps, f"{key}_before": sum(known)} if known else {key: steps}
 
 
 def random_rows(generator: torch.Generator, count: int, batch: int) -> NDArray[np.int64]:
