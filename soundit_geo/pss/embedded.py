@@ -225,7 +225,7 @@ class EmbeddedJudge(StrictModelMixin):
         *,
         held_out: float = 0.3,
         quantile: float = 0.995,
-        margin: float = 1.15,
+        margin: float = 1.05,
         seed: int = 0,
     ) -> float:
         """Learn how the features of the judge's own world are distributed.
